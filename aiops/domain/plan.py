@@ -1,0 +1,81 @@
+"""A runbook bound to an incident: everything rendered, nothing left to decide but the guards and a person.
+
+Neighbours: `remediate.planner` makes plans, guards judge them, the journal keeps them, `execution` carries them out.
+Plans hold expressions as text, so that they survive a restart and a reload of the runbooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiops.domain.outcome import Verdict
+from aiops.domain.runbook import Mode, OnFailure, Retry
+from aiops.domain.target import TargetRef
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step with its arguments rendered and typed. `when` is text of the `step` vocabulary, empty for always."""
+
+    name: str
+    action: str
+    arguments: Mapping[str, Any]
+    needs: tuple[str, ...] = ()
+    when: str = ""
+    timeout: float = 300.0
+    retry: Retry = field(default_factory=Retry)
+    on_failure: OnFailure = OnFailure.STOP
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedVerify:
+    """`VerifySpec` with the query rendered (label values escaped) and the expression as text."""
+
+    source: str
+    query: str
+    passes: str
+    after: float
+    within: float
+    every: float
+    hold: float
+    worst: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a step would send and what the object would become: for people and for the review list.
+
+    `request` is the body as it would go out; `diff` a unified diff of the object's YAML; `origin` says whose diff it is
+    (`server`: the API server's own dry-run; `computed`: worked out here; `none`: nothing on the cluster changes).
+    """
+
+    step: str
+    action: str
+    target: str
+    request: str
+    diff: str
+    origin: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One intended run. `hash` covers runbook content, target, steps and verification: what an approval is bound to."""
+
+    id: str
+    incident: str
+    runbook: str
+    runbook_hash: str
+    mode: Mode
+    target: TargetRef
+    steps: tuple[PlannedStep, ...]
+    created_at: float
+    hash: str
+    verify: PlannedVerify | None = None
+    undo_on_failure: bool = True
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    changes: tuple[Change, ...] = ()
+    cooldown: float = 0.0

@@ -1,0 +1,130 @@
+"""What to look at, how often, and when it is wrong.
+
+Neighbours: `definitions` makes rules from YAML, `pipeline.poller` and `observe` carry them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from aiops.domain.expression import Expression
+from aiops.domain.signal import Severity
+
+
+class Direction(StrEnum):
+    """Which side counts."""
+
+    UP = "up"
+    DOWN = "down"
+    BOTH = "both"
+
+
+class MetricKind(StrEnum):
+    """What the values are; it decides what a detector may assume (a ratio lies in 0..1, a count is Poisson-like)."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    RATIO = "ratio"
+    COUNT = "count"
+
+
+class MissingData(StrEnum):
+    """What to do when a series that was there is not in the answer any more.
+
+    HOLD keeps the state (nothing fires, nothing clears) until `stale_after`, then forgets without claiming recovery;
+    CLEAR takes absence as recovery (right for log counts and vectors filtered in the query); SIGNAL makes absence itself a claim.
+    """
+
+    HOLD = "hold"
+    CLEAR = "clear"
+    SIGNAL = "signal"
+
+
+@dataclass(frozen=True, slots=True)
+class PromQuery:
+    """An instant query, evaluated at each tick."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Counts of log records in the last `window` seconds, one series for each combination of `group_by` fields.
+
+    `where` and `exclude`: field → allowed exact values (any of them). `phrase`: words that must stand in the message field, in order.
+    """
+
+    index: str
+    window: float
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exclude: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    phrase: str = ""
+    group_by: tuple[str, ...] = ()
+    time_field: str = "@timestamp"
+    message_field: str = "message"
+    max_groups: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectQuery:
+    """A number from each object of a kind in the cluster; labels are namespace, kind, name and, for owned pods, workload and workload_kind."""
+
+    kind: str
+    value: Expression
+
+
+Query = PromQuery | LogQuery | ObjectQuery
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTemplate:
+    """Whom a signal is about; the texts are templates over `labels`. `owner` climbs from a pod to its workload."""
+
+    kind: str
+    namespace: str
+    name: str
+    owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSpec:
+    """Which detector with which validated parameters (snake_case names)."""
+
+    type: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. Durations in seconds. `hold` is YAML's `for`; `clear_hold` is `keepFiringFor`; `stale_after` bounds HOLD.
+
+    Dead bands: a departure counts only if it exceeds both the absolute (in the value's unit) and the relative one (share of expected).
+    `minimum_volume` with `volume_query`: fewer events than that and the series is not judged.
+    """
+
+    name: str
+    source: str
+    query: Query
+    every: float
+    detector: DetectorSpec
+    severity: Severity
+    description: str = ""
+    hold: float = 0.0
+    clear_hold: float = 0.0
+    stale_after: float = 300.0
+    kind: MetricKind = MetricKind.GAUGE
+    direction: Direction = Direction.UP
+    dead_band_absolute: float = 0.0
+    dead_band_relative: float = 0.0
+    volume_query: str = ""
+    minimum_volume: float = 0.0
+    missing_data: MissingData = MissingData.HOLD
+    target: TargetTemplate | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""
+    inhibits: tuple[Mapping[str, str], ...] = ()
+    file: str = ""
+    line: int = 0

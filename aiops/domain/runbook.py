@@ -1,0 +1,153 @@
+"""The declared remedy: when it applies, what it does, what limits it, how it is verified and undone.
+
+Neighbours: `definitions` makes runbooks from YAML, `remediate` matches and plans them, `execution` runs plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from aiops.domain.expression import Expression
+from aiops.domain.outcome import GuardMode
+
+
+class Mode(StrEnum):
+    """The ladder of autonomy. OBSERVE records that it would match; SUGGEST plans and tells; APPROVE waits for a person; AUTO acts."""
+
+    OBSERVE = "observe"
+    SUGGEST = "suggest"
+    APPROVE = "approve"
+    AUTO = "auto"
+
+
+class EffectClass(StrEnum):
+    """How an effect is made exactly-once, see docs/architecture.md."""
+
+    STAMPED = "stamped"
+    NAMED = "named"
+    UID = "uid"
+    CONVERGENT = "convergent"
+    AT_MOST_ONCE = "at-most-once"
+    NONE = "none"
+
+
+class OnFailure(StrEnum):
+    """What a failed step does to the run."""
+
+    STOP = "stop"
+    CONTINUE = "continue"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class ParamSpec:
+    """A typed parameter of an action: `type` is one of string, int, float, bool, duration, strings, quantity-change."""
+
+    type: str
+    doc: str
+    required: bool = False
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One RBAC need: `deployments` in `apps`, verb `patch`."""
+
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """What an action is, for loading and for people: parameters, effect class, rights, kinds of target it takes (empty: any), undoable or not."""
+
+    name: str
+    doc: str
+    effect: EffectClass
+    parameters: Mapping[str, ParamSpec] = field(default_factory=dict)
+    permissions: tuple[Permission, ...] = ()
+    target_kinds: tuple[str, ...] = ()
+    undoable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Further tries after the first, waits in seconds: initial · factor^n, at most `maximum`."""
+
+    limit: int = 0
+    initial: float = 5.0
+    factor: float = 2.0
+    maximum: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One entry of a runbook. `arguments` hold templates where the author wrote `{{ }}`; `when` is of the `step` vocabulary."""
+
+    name: str
+    action: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    when: Expression | None = None
+    timeout: float = 300.0
+    retry: Retry = field(default_factory=Retry)
+    on_failure: OnFailure = OnFailure.STOP
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySpec:
+    """Measure the level after acting: from `after` seconds on, each `every`, until `passes` held for `hold`, at most `within` (seconds).
+
+    `query` is a PromQL template; `passes` is of the `verify` vocabulary: `value` (the worst series by `direction`), `baseline` (before acting), `count`.
+    An empty answer is not a pass.
+    """
+
+    source: str
+    query: str
+    passes: Expression
+    after: float = 15.0
+    within: float = 300.0
+    every: float = 10.0
+    hold: float = 0.0
+    worst: str = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSpec:
+    """The limits of one runbook. None means the global default. Shares are 0..1."""
+
+    cooldown: float | None = None
+    minimum_replicas: int | None = None
+    maximum_replicas: int | None = None
+    maximum_pods: int | None = None
+    maximum_share: float | None = None
+    maximum_per_hour: int | None = None
+    maximum_per_incident: int | None = None
+    modes: Mapping[str, GuardMode] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    """One runbook. Lower `priority` is tried first. `match` is of the `match` vocabulary. `hash` changes with the file's content."""
+
+    name: str
+    mode: Mode
+    match: Expression
+    steps: tuple[StepSpec, ...]
+    description: str = ""
+    priority: int = 100
+    needs_sight: tuple[str, ...] = ()
+    verify: VerifySpec | None = None
+    undo_on_failure: bool = True
+    guards: GuardSpec = field(default_factory=GuardSpec)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    hash: str = ""
+    file: str = ""
+    line: int = 0

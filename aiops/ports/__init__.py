@@ -1,0 +1,1 @@
+"""Protocols between the decisions and the world. Adapters implement them; `app` alone chooses which."""

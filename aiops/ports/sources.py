@@ -1,0 +1,47 @@
+"""Where telemetry comes from. All methods raise the `SourceError` family of `domain.errors` and nothing else.
+
+A source never invents: NaN and ±Inf come as they are, a missing series is missing, a known incompleteness is `partial`.
+Neighbours: `adapters.prometheus`, `adapters.elasticsearch`, `adapters.memory_prometheus`, `adapters.recorded`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from aiops.domain.rule import LogQuery
+from aiops.domain.series import LogLine, RangeBatch, SampleBatch
+
+
+class MetricSource(Protocol):
+    """PromQL in, columns out."""
+
+    @property
+    def name(self) -> str:
+        """As rules name it."""
+        ...
+
+    def instant(self, query: str, at: float) -> SampleBatch:
+        """Evaluate at `at` (Unix seconds). A scalar answer is one series without labels."""
+        ...
+
+    def range(self, query: str, start: float, end: float, step: float) -> RangeBatch:
+        """Evaluate from `start` to `end` inclusive, each `step` seconds; the adapter splits what is over the server's limit of points."""
+        ...
+
+
+class LogSource(Protocol):
+    """Log records, counted or shown."""
+
+    @property
+    def name(self) -> str:
+        """As rules name it."""
+        ...
+
+    def counts(self, query: LogQuery, at: float) -> SampleBatch:
+        """Count of records with `at - window <= t < at` for each group; groups without records are absent. `partial` if shards failed or groups were cut."""
+        ...
+
+    def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
+        """At most `limit` matching records, oldest first."""
+        ...
