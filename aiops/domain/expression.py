@@ -28,3 +28,11 @@ class Compiler(Protocol):
     def __call__(self, text: str, vocabulary: str) -> Expression:
         """Raises ValueError with place and cause if it does not parse or type-check."""
         ...
+
+
+class Renderer(Protocol):
+    """Renders a text template over variables; with `promql` every `{{ }}` value is escaped as a PromQL label value."""
+
+    def __call__(self, template: str, variables: Mapping[str, Any], *, promql: bool = False) -> str:
+        """Raises `ExpressionError` on an undefined name or when a bound on size is passed."""
+        ...

@@ -29,6 +29,10 @@ class MetricSource(Protocol):
         """Evaluate from `start` to `end` inclusive, each `step` seconds; the adapter splits what is over the server's limit of points."""
         ...
 
+    def samples(self, selector: str, start: float, end: float) -> RangeBatch:
+        """The raw samples of a vector selector with `start < t <= end`, as they were scraped (`step` is 0 in the answer)."""
+        ...
+
 
 class LogSource(Protocol):
     """Log records, counted or shown."""

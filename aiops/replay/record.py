@@ -1,0 +1,88 @@
+"""Recording: cluster changes while they happen, metrics and log counts for the span afterwards.
+
+Neighbours: `cli record` drives it through `app`; `replay.bundle` is the format. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiops.domain.rule import LogQuery, Rule
+from aiops.domain.series import SeriesRange, series_id
+from aiops.ports.cluster import ClusterView
+from aiops.ports.sources import LogSource, MetricSource
+from aiops.replay.bundle import Bundle, ClusterChange, LogAnswer, Manifest
+
+# What planning and topology read. Events and leases change all the time and no rule needs them.
+RECORDED_KINDS = (
+    "Namespace", "Node", "Deployment", "StatefulSet", "ReplicaSet", "Pod", "HorizontalPodAutoscaler", "PodDisruptionBudget", "ConfigMap",
+)
+
+
+def query_key(query: LogQuery) -> str:
+    """The identity of a log query in a bundle: everything that decides its answer."""
+    return repr((
+        query.index, query.window, sorted(query.where.items()), sorted(query.exclude.items()), query.phrase, query.group_by,
+        query.time_field, query.message_field,
+    ))
+
+
+@dataclass
+class ClusterRecorder:
+    """Compares the cached view with what was seen last: one change for each object that appeared, changed or vanished."""
+
+    view: ClusterView
+    changes: list[ClusterChange] = field(default_factory=list)
+    _seen: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+
+    def look(self, now: float) -> None:
+        """Take down what changed since the last look."""
+        present: set[str] = set()
+        for kind in RECORDED_KINDS:
+            for stored in self.view.objects(kind):
+                item = {"kind": kind, **stored}
+                meta = item["metadata"]
+                key = f"{kind}/{meta.get('namespace', '')}/{meta['name']}/{meta.get('uid', '')}"
+                present.add(key)
+                version = str(meta.get("resourceVersion", ""))
+                before = self._seen.get(key)
+                if before is None or before[0] != version:
+                    self._seen[key] = (version, item)
+                    self.changes.append(ClusterChange(now, "MODIFIED" if before else "ADDED", item))
+        for key in set(self._seen) - present:
+            self.changes.append(ClusterChange(now, "DELETED", self._seen.pop(key)[1]))
+
+
+def collect(
+    description: str,
+    span: tuple[float, float],
+    lookback: float,
+    selectors: Iterable[str],
+    rules: Sequence[Rule],
+    metrics: MetricSource,
+    logs: LogSource | None,
+    recorder: ClusterRecorder,
+    cluster: str,
+) -> Bundle:
+    """Everything for `span` (start, end; Unix seconds). `selectors`: the PromQL vector selectors the rules and runbooks stand on."""
+    start, end = span
+    series: dict[str, SeriesRange] = {}
+    for selector in sorted(set(selectors)):
+        for one in metrics.samples(selector, start - lookback, end).series:
+            series.setdefault(series_id(one.labels), one)
+    answers: list[LogAnswer] = []
+    if logs is not None:
+        for rule in rules:
+            if isinstance(rule.query, LogQuery) and rule.source == logs.name:
+                at = start
+                while at <= end:
+                    batch = logs.counts(rule.query, at)
+                    answers.append(LogAnswer(at, query_key(rule.query), batch.labels, tuple(batch.values.tolist())))
+                    at += rule.every
+    manifest = Manifest(
+        description, start, end, lookback, cluster, metrics.name, logs.name if logs else "",
+        len(series), sum(len(s.times) for s in series.values()), len(recorder.changes),
+    )
+    return Bundle(manifest, tuple(series.values()), tuple(answers), tuple(recorder.changes))

@@ -1,0 +1,215 @@
+"""The daemon's settings: typed, frozen, read once by `app`. Every duration is in seconds once read; units stand in the names.
+
+YAML keys are camelCase. Environment variables `AIOPS_<KEY>` and `AIOPS_<KEY>__<SUBKEY>` win over the file. Secrets are never in the
+file: only names of files that hold them. Neighbours: `app` reads a file through `definitions.config`, `docs/configuration.md` lists all keys.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from aiops.domain.outcome import GuardMode
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds from `30s`, `1h30m`, `250ms`, or a plain number of seconds. Raises ValueError saying what is allowed."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("is no duration: write for example 30s, 5m, 1h30m")  # noqa: TRY004 (pydantic reads ValueError only)
+    if isinstance(value, int | float):
+        return float(value)
+    if not re.fullmatch(rf"(?:{_PART.pattern})+", value):
+        raise ValueError(f"{value!r} is no duration: write for example 30s, 5m, 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Model(BaseModel):
+    """Frozen, camelCase in YAML, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class Tls(Model):
+    """Files, PEM. `ca_file` replaces the system's authorities; certificate and key together make mTLS."""
+
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+
+    @model_validator(mode="after")
+    def _pair(self) -> Tls:
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ValueError("certFile and keyFile go together")
+        return self
+
+
+class Auth(Model):
+    """At most one of bearer token, basic, API key; each read from its file at use, so rotation needs no restart."""
+
+    bearer_token_file: str = ""
+    username: str = ""
+    password_file: str = ""
+    api_key_file: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Auth:
+        if bool(self.username) != bool(self.password_file):
+            raise ValueError("username and passwordFile go together")
+        if sum(map(bool, (self.bearer_token_file, self.username, self.api_key_file))) > 1:
+            raise ValueError("at most one of bearerTokenFile, username with passwordFile, apiKeyFile")
+        return self
+
+
+class SourceSettings(Model):
+    """One source of telemetry."""
+
+    type: Literal["prometheus", "elasticsearch"]
+    url: str = Field(pattern=r"^https?://")
+    client: Literal["fast", "prometheus-api-client"] = "fast"
+    timeout: Duration = 10.0
+    auth: Auth = Auth()
+    tls: Tls = Tls()
+    dark_after: Duration = 60.0
+    """No good answer for so long: the source is dark, a signal of its own."""
+
+
+class ClusterSettings(Model):
+    """How to reach a cluster: in-cluster account, or a kubeconfig."""
+
+    name: str = "default"
+    kubeconfig: str = ""
+    context: str = ""
+    namespaces: tuple[str, ...] = ()
+    """Watch only these; empty: all."""
+    stale_after: Duration = 60.0
+
+
+class CacheSettings(Model):
+    """A Redis that runbooks may flush."""
+
+    url: str = Field(pattern=r"^rediss?://")
+    password_file: str = ""
+    timeout: Duration = 5.0
+
+
+class SlackRoute(Model):
+    """The first route whose conditions all hold takes the incident."""
+
+    channel: str
+    severity: tuple[Literal["info", "warning", "critical"], ...] = ()
+    namespaces: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+
+
+class SlackSettings(Model):
+    """Telling Slack. Without a token file nothing is sent, messages stay readable in the store."""
+
+    token_file: str = ""
+    base_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://")
+    timeout: Duration = 10.0
+    routes: tuple[SlackRoute, ...] = ()
+
+
+class WebSettings(Model):
+    """Status page, API, health and metrics. Port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    webhook_token_file: str = ""
+    external_url: str = ""
+
+
+class GuardSettings(Model):
+    """Global limits; a runbook may only tighten `maximum…` and lengthen cooldowns."""
+
+    protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
+    require_opt_in: bool = False
+    cooldown: Duration = 600.0
+    maximum_per_hour: int = Field(default=20, ge=0)
+    maximum_per_incident: int = Field(default=3, ge=1)
+    maximum_pods: int = Field(default=50, ge=0)
+    maximum_share: Share = 0.5
+    circuit_failures: int = Field(default=3, ge=1)
+    circuit_block: Duration = 3600.0
+    modes: dict[str, GuardMode] = {}
+
+
+class IncidentSettings(Model):
+    """Lifecycle times."""
+
+    resolve_after: Duration = 60.0
+    flap_window: Duration = 900.0
+    flap_limit: int = Field(default=3, ge=1)
+    approval_expires: Duration = 3600.0
+
+
+class RetentionSettings(Model):
+    """How long rows are kept; what is unfinished or undelivered stays."""
+
+    signals: Duration = 30 * 86400.0
+    incidents: Duration = 180 * 86400.0
+    decisions: Duration = 30 * 86400.0
+    executions: Duration = 365 * 86400.0
+    messages: Duration = 30 * 86400.0
+    commands: Duration = 90 * 86400.0
+
+
+class Settings(BaseSettings):
+    """Everything `aiops run --config FILE` needs."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, env_prefix="AIOPS_", env_nested_delimiter="__",
+    )
+
+    api_version: Literal["aiops/v1"] = "aiops/v1"
+    kind: Literal["Config"] = "Config"
+    name: str = "aiops"
+    state_dir: str = "var"
+    store_url: str = ""
+    """Empty: SQLite in `stateDir`."""
+    rules: tuple[str, ...] = ("rules",)
+    runbooks: tuple[str, ...] = ("runbooks",)
+    sources: dict[str, SourceSettings] = {}
+    clusters: tuple[ClusterSettings, ...] = ()
+    caches: dict[str, CacheSettings] = {}
+    slack: SlackSettings = SlackSettings()
+    web: WebSettings = WebSettings()
+    guards: GuardSettings = GuardSettings()
+    incidents: IncidentSettings = IncidentSettings()
+    retention: RetentionSettings = RetentionSettings()
+    pause_file: str = ""
+    """While this file exists nothing is written to any cluster: the switch that works without store or Slack."""
+    tick: Duration = 1.0
+    grace: Duration = 20.0
+    workers: int = Field(default=8, ge=1, le=64)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    @classmethod
+    def settings_customise_sources(  # the signature is pydantic-settings' own
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file; no dotenv, no secrets folder."""
+        return env_settings, init_settings
+
+    @property
+    def database_url(self) -> str:
+        """Where the store is."""
+        return self.store_url or f"sqlite:///{self.state_dir}/aiops.db"
