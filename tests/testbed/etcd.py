@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.testbed import binaries, web
 from tests.testbed.ports import free_port
-from tests.testbed.process import Server, new_folder, remove_folder
+from tests.testbed.process import Server
 
 _MEMORY = Path("/dev/shm")
 _MEMORY_NEEDED_BYTES = 1 << 30
@@ -18,9 +18,9 @@ _MEMORY_NEEDED_BYTES = 1 << 30
 class Etcd:
     """One etcd member without peers."""
 
-    def __init__(self) -> None:
-        self.folder = new_folder("etcd")
-        self._data = Path(tempfile.mkdtemp(prefix="aiops-testbed-etcd-", dir=_data_parent(self.folder)))
+    def __init__(self, folder: Path) -> None:
+        """`folder` is for the log."""
+        self._data = Path(tempfile.mkdtemp(prefix="aiops-testbed-etcd-", dir=_data_parent(folder)))
         self.url = f"http://127.0.0.1:{free_port()}"
         peer = f"http://127.0.0.1:{free_port()}"
         self.server = Server(
@@ -39,7 +39,7 @@ class Etcd:
                 "--logger=zap",
                 "--log-level=warn",
             ],
-            folder=self.folder,
+            folder=folder,
             # Debian's unit sets ETCD_ variables for its own daemon; none may reach this one.
             env=dict.fromkeys((name for name in os.environ if name.startswith("ETCD_")), ""),
         )
@@ -49,12 +49,10 @@ class Etcd:
         self.server.start()
         self.server.wait_ready(lambda: web.answers(f"{self.url}/health"), deadline_s=30)
 
-    def stop(self, *, keep_logs: bool = False) -> None:
+    def stop(self) -> None:
         """Stop; the data goes in any case."""
         self.server.stop()
         shutil.rmtree(self._data, ignore_errors=True)
-        if not keep_logs:
-            remove_folder(self.folder)
 
 
 def _data_parent(folder: Path) -> Path:
