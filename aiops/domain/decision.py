@@ -23,7 +23,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`passed` or dropped, with a CamelCase reason. `subject` is a rule, runbook, guard or step; `target` as `str(TargetRef)` or empty."""
+    """`passed` or dropped, with a CamelCase reason. `subject` is a rule, runbook, guard or step; `target` as `str(TargetRef)` or empty.
+
+    The store counts mere repetitions instead of keeping each: `count` times between `at` and `last_at` (None: once), with the last `detail`.
+    """
 
     at: float
     stage: Stage
@@ -34,3 +37,5 @@ class Decision:
     target: str = ""
     incident: str = ""
     execution: str = ""
+    count: int = 1
+    last_at: float | None = None

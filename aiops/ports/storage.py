@@ -147,8 +147,11 @@ class Store(Reading, Protocol):
         """All that are recorded."""
         ...
 
-    def delivered(self, key: str, thread: Thread | None, now: float) -> None:
-        """Mark a message as sent and, for a root, where it stands, in one transaction."""
+    def delivered(self, key: str, thread: Thread | None, now: float, *, sequence: int | None = None) -> None:
+        """Mark a message as sent and, for a root, where it stands, in one transaction.
+
+        Give the `sequence` that was sent: a message that was replaced by a newer view while it was on its way then stays due.
+        """
         ...
 
     def not_delivered(self, key: str, reason: str, next_at: float | None, now: float) -> None:

@@ -1,0 +1,121 @@
+"""Decisions that only repeat are counted, not appended: a poller that drops the same thing each second must not fill the disk.
+
+A decision folds into the newest row that equals it in all but time and detail, if that row was last seen within `WITHIN` seconds and began
+within `SPAN` seconds. The row keeps its first time, its count, and time and detail of the last repetition.
+Neighbours: `writing` stores, `reading` reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from aiops.adapters.store import tables
+from aiops.adapters.store.codec import clean, finite
+from aiops.domain.decision import Decision, Stage
+from aiops.domain.errors import StoreError
+
+WITHIN = 60.0
+SPAN = 3600.0
+_CHUNK = 500
+_STAGES = frozenset(s.value for s in Stage)
+
+Row = dict[str, Any]
+
+
+def row(decision: Decision) -> Row:
+    """The columns, with the hash of what makes it the same again."""
+    texts = {
+        "stage": decision.stage.value,
+        "subject": clean(decision.subject),
+        "reason": clean(decision.reason),
+        "target": clean(decision.target),
+        "incident": clean(decision.incident),
+        "execution": clean(decision.execution),
+    }
+    digest = hashlib.blake2b(digest_size=8)
+    for part in (*texts.values(), str(decision.passed)):
+        raw = part.encode()
+        digest.update(len(raw).to_bytes(4, "big"))
+        digest.update(raw)
+    at = finite(decision.at, "a decision's time")
+    return {
+        **texts,
+        "fold": digest.hexdigest(),
+        "at": at,
+        "last_at": at if decision.last_at is None else finite(decision.last_at, "a decision's last time"),
+        "count": decision.count,
+        "passed": decision.passed,
+        "detail": clean(decision.detail),
+    }
+
+
+def read(columns: Any) -> Decision:
+    """The decision of a row. Raises StoreError if its stage is none that this version knows."""
+    if columns.stage not in _STAGES:
+        raise StoreError(f"a stored decision cannot be read: {columns.stage!r} is no stage")
+    return Decision(
+        at=columns.at,
+        stage=Stage(columns.stage),
+        subject=columns.subject,
+        passed=columns.passed,
+        reason=columns.reason,
+        detail=columns.detail,
+        target=columns.target,
+        incident=columns.incident,
+        execution=columns.execution,
+        count=columns.count,
+        last_at=None if columns.count == 1 else columns.last_at,
+    )
+
+
+def store(connection: Connection, rows: list[Row]) -> None:
+    """Fold what repeats, append the rest."""
+    if not rows:
+        return
+    known = _newest(connection, rows)
+    added: list[Row] = []
+    repeated: dict[int, Row] = {}
+    for new in rows:
+        old = known.get(new["fold"])
+        if old is None or not _same_span(old, new):
+            added.append(new)
+            known[new["fold"]] = new
+            continue
+        old["count"] += new["count"]
+        if new["last_at"] >= old["last_at"]:
+            old["last_at"], old["detail"] = new["last_at"], new["detail"]
+        if "seq" in old:
+            repeated[old["seq"]] = old
+    if repeated:
+        table = tables.decisions
+        statement = update(table).where(table.c.seq == bindparam("of_seq"))
+        statement = statement.values(count=bindparam("new_count"), last_at=bindparam("new_last"), detail=bindparam("new_detail"))
+        connection.execute(
+            statement,
+            [{"of_seq": s, "new_count": r["count"], "new_last": r["last_at"], "new_detail": r["detail"]} for s, r in repeated.items()],
+        )
+    if added:
+        connection.execute(insert(tables.decisions), added)
+
+
+def _same_span(old: Row, new: Row) -> bool:
+    return bool(abs(new["at"] - old["last_at"]) <= WITHIN and abs(new["at"] - old["at"]) <= SPAN)
+
+
+def _newest(connection: Connection, rows: list[Row]) -> dict[str, Row]:
+    """The newest row of each fold among those that may still take a repetition."""
+    table = tables.decisions
+    folds = sorted({r["fold"] for r in rows})
+    low = min(r["at"] for r in rows) - WITHIN
+    high = max(r["at"] for r in rows) + WITHIN
+    found: dict[str, Row] = {}
+    for start in range(0, len(folds), _CHUNK):
+        query = select(table.c.seq, table.c.fold, table.c.at, table.c.last_at, table.c.count, table.c.detail).where(
+            table.c.fold.in_(folds[start : start + _CHUNK]), table.c.last_at >= low, table.c.last_at <= high
+        )
+        for line in connection.execute(query.order_by(table.c.last_at, table.c.seq)).mappings():
+            found[line["fold"]] = dict(line)
+    return found
