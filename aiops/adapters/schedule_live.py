@@ -20,7 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from aiops.ports.clock import Clock
 from aiops.ports.telemetry import Telemetry
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 log = structlog.get_logger(__name__)
 
 

@@ -16,7 +16,7 @@ class _Event:
     at: float
     order: int
     name: str = field(compare=False)
-    work: Callable[[], None] = field(compare=False)
+    work: Callable[[], object] = field(compare=False)
     every: float = field(compare=False, default=0.0)
 
 
@@ -40,7 +40,7 @@ class VirtualTime:
         """Seconds since the virtual start."""
         return self._now - self._start
 
-    def every(self, name: str, seconds: float, work: Callable[[], None], *, first_after: float = 0.0) -> None:
+    def every(self, name: str, seconds: float, work: Callable[[], object], *, first_after: float = 0.0) -> None:
         """See `ports.schedule.Schedule.every`."""
         self.cancel(name)
         event = _Event(self._now + first_after, next(self._order), name, work, seconds)
@@ -51,11 +51,11 @@ class VirtualTime:
         """See `ports.schedule.Schedule.cancel`. The event stays in the queue and is passed over when its time comes."""
         self._periodic.pop(name, None)
 
-    def soon(self, key: str, work: Callable[[], None]) -> None:
+    def soon(self, key: str, work: Callable[[], object]) -> None:
         """In order of asking, at the present virtual time."""
         heapq.heappush(self._queue, _Event(self._now, next(self._order), key, work))
 
-    def at(self, when: float, name: str, work: Callable[[], None]) -> None:
+    def at(self, when: float, name: str, work: Callable[[], object]) -> None:
         """Once, at virtual time `when` (not before now): for simulations that drive the world."""
         heapq.heappush(self._queue, _Event(max(when, self._now), next(self._order), name, work))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 
 class Schedule(Protocol):

@@ -1,0 +1,98 @@
+"""Numbers about ourselves, for Prometheus to scrape. Neighbours: `ports.telemetry`; `web` serves `render()` at /metrics.
+
+Every metric is declared in one table: a name that is not there is a bug and raises KeyError, so no metric appears undocumented.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "polls": ("Polls by what came of them.", ("rule", "result")),
+    "series_scored": ("Series that a detector judged.", ("rule",)),
+    "series_dropped": ("Series not judged because a cap was met.", ("rule",)),
+    "signals": ("Claims by rule and state.", ("rule", "state")),
+    "incidents": ("Incident transitions.", ("state",)),
+    "decisions": ("Records passed on or dropped, by stage and reason.", ("stage", "passed", "reason")),
+    "plans": ("Plans by runbook and whether the guards let them pass.", ("runbook", "result")),
+    "guard_refusals": ("Refusals by guard.", ("guard", "mode", "reason")),
+    "executions": ("Finished runs by runbook and outcome.", ("runbook", "outcome")),
+    "steps": ("Finished steps by action and outcome.", ("action", "outcome")),
+    "writes": ("Requests that could change a cluster or a cache.", ("action", "result")),
+    "verifications": ("Judgements by runbook.", ("runbook", "judgement")),
+    "messages_sent": ("Messages delivered.", ("kind",)),
+    "messages_failed": ("Failed deliveries.", ("reason",)),
+    "messages_unmarked": ("Delivered, but the store could not be told: they may be sent again.", ()),
+    "webhook_alerts": ("Alerts taken in by webhook.", ("result",)),
+    "commands": ("People's commands.", ("kind", "result")),
+    "reloads": ("Reloads of rules and runbooks.", ("result",)),
+    "schedule_missed": ("Runs of a job that were missed or still running.", ("job",)),
+    "task_errors": ("Tasks that ended in an unexpected exception.", ("task",)),
+    "rows_purged": ("Rows deleted by retention.", ("table",)),
+    "http_requests": ("Requests to our own web server.", ("method", "path", "code")),
+    "watch_restarts": ("Watches begun again after an error or 410.", ("kind", "reason")),
+    "store_errors": ("Store operations that failed.", ("operation",)),
+}
+GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "source_up": ("1 if the source's last answer was good.", ("source",)),
+    "source_last_success_timestamp_seconds": ("When the source last gave a good answer.", ("source",)),
+    "source_clock_skew_seconds": ("The source's clock less ours.", ("source",)),
+    "circuit_open": ("1 while the circuit breaker of a dependency is open.", ("dependency",)),
+    "series": ("Series known, by rule and state (warming, ready, blind).", ("rule", "state")),
+    "incidents_active": ("Incidents that are not resolved.", ("severity",)),
+    "executions_active": ("Runs that are not done.", ("state",)),
+    "rules_loaded": ("Rules in force.", ()),
+    "runbooks_loaded": ("Runbooks in force.", ("mode",)),
+    "config_last_reload_successful": ("1 if the last reload was accepted.", ()),
+    "dry_run": ("1 if nothing is written.", ()),
+    "paused": ("1 while acting is paused.", ()),
+    "outbox_pending": ("Messages not delivered yet.", ()),
+    "store_rows": ("Rows for each table.", ("table",)),
+    "cluster_synced": ("1 once every kind was listed.", ("cluster",)),
+    "build_info": ("Always 1; the version is the label.", ("version",)),
+}
+HISTOGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "poll": ("From asking a source to its signals being stored.", ("source",)),
+    "query": ("A source's answer, decoded.", ("source",)),
+    "decide": ("From an incident to a plan or a refusal.", ()),
+    "store_write": ("One transaction.", ()),
+    "detect_to_act": ("From a signal to the first write of its run.", ("runbook",)),
+    "incident_resolved": ("From opened to resolved.", ("severity",)),
+    "http_request": ("Our own web server's answers.", ("path",)),
+}
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+
+
+class PrometheusTelemetry:
+    """The port over prometheus_client, with a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self._counters = {n: Counter(f"aiops_{n}", h, labels, registry=self.registry) for n, (h, labels) in COUNTERS.items()}
+        self._gauges = {n: Gauge(f"aiops_{n}", h, labels, registry=self.registry) for n, (h, labels) in GAUGES.items()}
+        self._histograms = {
+            n: Histogram(f"aiops_{n}_seconds", h, labels, registry=self.registry, buckets=_BUCKETS) for n, (h, labels) in HISTOGRAMS.items()
+        }
+
+    def count(self, name: str, amount: float = 1.0, **labels: str) -> None:
+        """See the port."""
+        metric = self._counters[name]
+        (metric.labels(**labels) if labels else metric).inc(amount)
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """See the port."""
+        metric = self._gauges[name]
+        (metric.labels(**labels) if labels else metric).set(value)
+
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """See the port."""
+        metric = self._histograms[name]
+        (metric.labels(**labels) if labels else metric).observe(seconds)
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        return bytes(generate_latest(self.registry))
