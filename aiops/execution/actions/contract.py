@@ -1,0 +1,132 @@
+"""What an action is to the engine: it reads, decides purely, sends one thing, and can be asked afterwards whether it happened.
+
+No step sleeps: `start` sends, `check` looks and says when to look again. Nothing here knows whether the writer is a dry one.
+Neighbours: one file for each action beside this, `registry` names them, `execution.effects` carries them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from aiops.domain.message import Message
+from aiops.domain.outcome import Result
+from aiops.domain.runbook import ActionSpec
+from aiops.domain.target import TargetRef
+from aiops.ports.cache import Cache
+from aiops.ports.cluster import Cluster, WriteResult
+
+STAMP = "aiops/operation"
+"""The annotation that carries the operation key of our last effect on an object."""
+
+Channels = Callable[[str, TargetRef], tuple[str, ...]]
+"""Severity and target in, channels that are to be told out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One try of one step. `key` is the operation key, `series` the part of it that all tries of this step share; times in seconds."""
+
+    target: TargetRef
+    cluster: Cluster
+    caches: Mapping[str, Cache]
+    now: float
+    key: str
+    execution: str = ""
+    incident: str = ""
+    request_timeout: float = 10.0
+    channels: Channels = lambda _severity, _target: ("",)
+
+    @property
+    def series(self) -> str:
+        """`EXECUTION.STEP.`: what the stamps of all tries of one step begin with."""
+        return self.key.rpartition(".")[0] + "."
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What will be sent, decided on a fresh read and journalled before it is sent.
+
+    `pre_state`: what is relied on, as JSON. `leaves`: the same keys as they will stand afterwards. `inverse`: arguments of the same action
+    that undo it, empty if it cannot be undone. `request`: the body, JSON-ready. `skip`: nothing is to be sent, and why.
+    """
+
+    pre_state: Mapping[str, Any] = field(default_factory=dict)
+    leaves: Mapping[str, Any] = field(default_factory=dict)
+    inverse: Mapping[str, Any] = field(default_factory=dict)
+    request: Any = None
+    output: Mapping[str, Any] = field(default_factory=dict)
+    skip: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What came of sending. `applied` is False where the writer only recorded. `messages` go into the outbox in the transaction that records the effect."""
+
+    applied: bool
+    write: WriteResult | None = None
+    note: str = ""
+    output: Mapping[str, Any] = field(default_factory=dict)
+    leaves: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[Message, ...] = ()
+
+
+class Looked(StrEnum):
+    """Whether an intended effect happened. UNKNOWN is an answer too, and then a person is asked."""
+
+    HAPPENED = "happened"
+    NOT = "not"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step's work is complete."""
+
+    output: Mapping[str, Any] = field(default_factory=dict)
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Not yet: look again in `due_in` seconds."""
+
+    due_in: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It will not become complete."""
+
+    result: Result
+
+
+Checked = Done | Waiting | Failed
+
+
+class Action(Protocol):
+    """One kind of effect. All methods may raise `ClusterError`, `CacheUnavailableError`; none sleeps, retries or catches what it cannot judge."""
+
+    @property
+    def spec(self) -> ActionSpec:
+        """Parameters, effect class, rights."""
+        ...
+
+    def prepare(self, context: Context, arguments: Mapping[str, Any]) -> Prepared:
+        """Read the target fresh and decide what is to be sent. Sends nothing."""
+        ...
+
+    def start(self, context: Context, prepared: Prepared) -> Effect:
+        """Send it, once."""
+        ...
+
+    def look(self, context: Context, prepared: Prepared) -> Looked:
+        """Did a try of this step happen? Asked after a crash, after a lost answer and after a refused precondition."""
+        ...
+
+    def check(self, context: Context, prepared: Prepared, started_at: float) -> Checked:
+        """Is what was started complete?"""
+        ...

@@ -1,0 +1,18 @@
+"""Which actions there are: an explicit table, so that reading this file answers the question. Neighbours: `definitions` checks steps against `SPECS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiops.domain.runbook import ActionSpec
+from aiops.execution.actions.contract import Action
+from aiops.execution.actions.notify import Notify
+from aiops.execution.actions.redis_flush import RedisFlush
+from aiops.execution.actions.restart import Restart
+from aiops.execution.actions.rollback import Rollback
+from aiops.execution.actions.scale import Scale
+from aiops.execution.actions.wait import Wait
+
+REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (Scale(), Restart(), Rollback(), RedisFlush(), Wait(), Notify())}
+
+SPECS: Mapping[str, ActionSpec] = {name: action.spec for name, action in REGISTRY.items()}
