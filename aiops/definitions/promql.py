@@ -1,0 +1,66 @@
+"""PromQL is parsed when a file is loaded, so a broken query never waits for an incident to be noticed.
+
+The parser (Prometheus' own grammar, in Rust) says what is wrong but not where; for the common slips the place is found again here.
+Neighbours: `schema_*` check queries through it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from aiops.domain.errors import trimmed
+
+MAX_LENGTH = 8192
+
+_FUNCTION = re.compile(r"(?:unknown function with name|call to function) '([^']+)'")
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+def check_promql(text: str) -> None:
+    """Raises ValueError, with `line:column` where it can be told, if this is no PromQL that gives an instant vector or scalar."""
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"the query has {len(text)} characters; at most {MAX_LENGTH} are allowed")
+    import promql_parser  # deferred: only loading needs it
+
+    try:
+        tree = promql_parser.parse(text)
+    except ValueError as error:
+        raise ValueError(_placed(text, str(error))) from error
+    if isinstance(tree, (promql_parser.MatrixSelector, promql_parser.SubqueryExpr)):
+        raise ValueError("the query gives a range; wrap it in a function such as rate(...) or avg_over_time(...)")
+    if isinstance(tree, promql_parser.StringLiteral):
+        raise ValueError("the query is only a text; it must give numbers")
+
+
+def _placed(text: str, cause: str) -> str:
+    place = _unbalanced(text) if "invalid" in cause or "unclosed" in cause or "unexpected" in cause or "unterminated" in cause else None
+    named = _FUNCTION.search(cause)
+    if named and (found := re.search(rf"\b{re.escape(named[1])}\s*\(", text)):
+        place = found.start()
+    if place is None:
+        return trimmed(f"PromQL does not parse: {cause}")
+    line, column = text.count("\n", 0, place) + 1, place - (text.rfind("\n", 0, place) + 1) + 1
+    return trimmed(f"PromQL does not parse at {line}:{column}: {cause}")
+
+
+def _unbalanced(text: str) -> int | None:
+    """Where a bracket or quote stands without its other half."""
+    stack: list[tuple[str, int]] = []
+    place = 0
+    while place < len(text):
+        mark = text[place]
+        if mark in "\"'`":
+            start, place = place, place + 1
+            while place < len(text) and text[place] != mark:
+                place += 2 if text[place] == "\\" and mark != "`" else 1
+            if place >= len(text):
+                return start
+        elif mark == "#":
+            end = text.find("\n", place)
+            place = len(text) if end < 0 else end
+        elif mark in "([{":
+            stack.append((mark, place))
+        elif mark in _PAIRS and (not stack or stack.pop()[0] != _PAIRS[mark]):
+            return place
+        place += 1
+    return stack[-1][1] if stack else None

@@ -1,0 +1,100 @@
+"""The parameters of each detector as authors write them; `specification` turns them into the domain's snake_case names and seconds.
+
+Neighbours: `schema_rules` holds one in each rule; `detect` reads `DetectorSpec.parameters`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from aiops.definitions.fields import Model, Number, Positive, Share
+from aiops.domain.rule import DetectorSpec
+
+
+class ThresholdModel(Model):
+    """Fires beyond a level. Exactly one of `above` and `below`."""
+
+    type: Literal["threshold"]
+    above: Number | None = Field(default=None, description="fires when the value is greater")
+    below: Number | None = Field(default=None, description="fires when the value is smaller")
+    clear: Number | None = Field(default=None, description="hysteresis: clears only when the value is back beyond this level")
+    critical: Number | None = Field(default=None, description="beyond this level the severity is critical")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ThresholdModel:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("give exactly one of above, below")
+        sign = 1 if self.above is not None else -1
+        level = self.above if self.above is not None else self.below
+        assert level is not None
+        if self.clear is not None and (self.clear - level) * sign > 0:
+            raise ValueError(f"clear must lie on the good side of the level {level:g}")
+        if self.critical is not None and (self.critical - level) * sign < 0:
+            raise ValueError(f"critical must lie beyond the level {level:g}")
+        return self
+
+
+class SeasonalZModel(Model):
+    """Robust z of the value against the same time of day (median and MAD of its bucket) and the recent window."""
+
+    type: Literal["seasonalZ"]
+    z: float = Field(default=6.0, gt=0, le=1000, description="deviations that count as anomalous")
+    season: Positive = Field(default=86400.0)
+    bucket: Positive = Field(default=3600.0)
+    minimum_samples: int = Field(default=30, ge=3, le=100_000)
+    window: int = Field(default=60, ge=3, le=10_000, description="samples of the recent window")
+    scale_floor: Share = Field(default=0.02, description="the scale is never below this share of the median's size")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SeasonalZModel:
+        if self.bucket > self.season or self.season / self.bucket > 10_000:
+            raise ValueError("bucket must be shorter than season, and season hold at most 10000 of them")
+        return self
+
+
+class LogErrorRateModel(Model):
+    """A burst of log records: at least `minimumCount`, and `ratio` times what is usual for the series."""
+
+    type: Literal["logErrorRate"]
+    minimum_count: int = Field(default=10, ge=1, le=1_000_000)
+    ratio: float = Field(default=5.0, gt=1, le=1e6)
+    new_templates: bool = Field(default=False, description="also fire on messages of a shape never seen before")
+
+
+class IsolationForestModel(Model):
+    """Isolation forest on the residuals of the recent window."""
+
+    type: Literal["isolationForest"]
+    trees: int = Field(default=100, ge=10, le=1000)
+    window: int = Field(default=256, ge=32, le=10_000, description="samples learnt from")
+    score: float = Field(default=0.65, gt=0.5, lt=1, description="anomaly score that counts, 0.5 is average")
+
+
+class DriftModel(Model):
+    """The recent distribution against a reference window."""
+
+    type: Literal["drift"]
+    method: Literal["psi", "kl", "js"] = "psi"
+    warning: float = Field(default=0.1, gt=0, le=100)
+    critical: float = Field(default=0.25, gt=0, le=100)
+    reference: Positive = Field(default=7200.0)
+    window: Positive = Field(default=600.0)
+    bins: int = Field(default=10, ge=2, le=100)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DriftModel:
+        if self.critical < self.warning:
+            raise ValueError("critical must not be below warning")
+        if self.window > self.reference:
+            raise ValueError("window must not be longer than reference")
+        return self
+
+
+DetectorModel = Annotated[ThresholdModel | SeasonalZModel | LogErrorRateModel | IsolationForestModel | DriftModel, Field(discriminator="type")]
+
+
+def specification(model: ThresholdModel | SeasonalZModel | LogErrorRateModel | IsolationForestModel | DriftModel) -> DetectorSpec:
+    """The domain's form; what was not given and has no default is left out."""
+    return DetectorSpec(model.type, model.model_dump(exclude={"type"}, exclude_none=True))

@@ -1,0 +1,140 @@
+"""Rules as authors write them: the pydantic models that are also the published JSON schema.
+
+Neighbours: `compile_rules` turns them into `domain.rule.Rule`, `schema_export` publishes them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from aiops.definitions.fields import (
+    RULE_NAMES, Duration, LabelName, Labels, Model, Name, Number, ObjectCel, Positive, PromQL, RuleTemplate, Text,
+)  # fmt: skip
+from aiops.definitions.schema_detectors import DetectorModel
+from aiops.definitions.templates import check_template
+from aiops.domain.target import KINDS
+
+
+def _kind(text: str) -> str:
+    if "{{" in text:
+        check_template(text, RULE_NAMES)
+    elif text not in KINDS:
+        raise ValueError(f"no kind {text!r}; allowed: {', '.join(sorted(KINDS))}")
+    return text
+
+
+FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_@][A-Za-z0-9_@./-]{0,127}$")]
+FieldValues = dict[FieldName, Annotated[list[Annotated[str, Field(max_length=500)]], Field(min_length=1, max_length=100)]]
+
+
+class Metadata(Model):
+    """The name of the file's content, for people and messages."""
+
+    name: Name
+    labels: Labels = Field(default_factory=dict)
+
+
+class LogsModel(Model):
+    """Counts of log records in the last `window`; one series for each combination of the `groupBy` fields."""
+
+    index: Annotated[str, Field(min_length=1, max_length=255, description="index, alias or pattern, for example logs-*")]
+    window: Positive
+    where: FieldValues = Field(default_factory=dict, description="field: allowed exact values")
+    exclude: FieldValues = Field(default_factory=dict, description="field: exact values that do not count")
+    phrase: Annotated[str, Field(max_length=500)] = ""
+    group_by: Annotated[list[FieldName], Field(max_length=8)] = Field(default_factory=list)
+    time_field: FieldName = "@timestamp"
+    message_field: FieldName = "message"
+    max_groups: int = Field(default=1000, ge=1, le=10_000)
+
+
+class ObjectsModel(Model):
+    """A number from each object of a kind in the cluster."""
+
+    kind: Annotated[str, AfterValidator(_kind)]
+    value: ObjectCel
+
+
+class TargetModel(Model):
+    """Whom a signal is about, as templates over the series' labels. `owner` climbs from a pod to its workload."""
+
+    kind: Annotated[str, AfterValidator(_kind)]
+    namespace: RuleTemplate = ""
+    name: RuleTemplate
+    owner: bool = False
+
+
+class DeadBandModel(Model):
+    """A departure counts only if it exceeds both."""
+
+    absolute: Number = Field(default=0.0, ge=0, description="in the value's unit")
+    relative: float = Field(default=0.0, ge=0, le=1000, description="share of what is expected")
+
+
+class MinimumVolumeModel(Model):
+    """Fewer events than this and the series is not judged. The query's series must carry the same labels as the rule's own."""
+
+    query: PromQL
+    value: float = Field(gt=0, le=1e300)
+
+
+class RuleModel(Model):
+    """One rule: exactly one of `query` (PromQL), `logs` and `objects`."""
+
+    name: Name
+    description: Text = ""
+    source: Name | None = Field(default=None, description="default: prometheus for query, elasticsearch for logs, kubernetes for objects")
+    query: PromQL | None = None
+    logs: LogsModel | None = None
+    objects: ObjectsModel | None = None
+    every: Positive = Field(default=15.0)
+    hold: Duration = Field(default=0.0, alias="for", description="fires only after so long")
+    keep_firing_for: Duration = Field(default=0.0, description="clears only after so long on the good side")
+    stale_after: Positive = Field(default=300.0, description="how long missing data holds the state")
+    severity: Literal["info", "warning", "critical"]
+    kind: Literal["gauge", "counter", "ratio", "count"] = "gauge"
+    direction: Literal["up", "down", "both"] | None = Field(default=None, description="default: down for a threshold below, otherwise up")
+    dead_band: DeadBandModel = Field(default_factory=DeadBandModel)
+    minimum_volume: MinimumVolumeModel | None = None
+    missing_data: Literal["hold", "clear", "signal"] = "hold"
+    detector: DetectorModel
+    target: TargetModel | None = None
+    labels: Labels = Field(default_factory=dict)
+    summary: RuleTemplate = ""
+    inhibits: list[Annotated[Labels, Field(min_length=1)]] = Field(
+        default_factory=list, description="matchers of the signals on the same target that count for nothing while this one fires"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RuleModel:
+        given = [key for key in ("query", "logs", "objects") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of query, logs, objects (now: {', '.join(given) or 'none'})")
+        if self.minimum_volume is not None and self.query is None:
+            raise ValueError("minimumVolume goes with query only")
+        if self.detector.type == "threshold" and self.direction not in (None, "up" if self.detector.above is not None else "down"):
+            raise ValueError("direction contradicts the threshold: leave it out, or write up for above, down for below")
+        return self
+
+
+class RuleSetModel(Model):
+    """A file of rules."""
+
+    api_version: Literal["aiops/v1"]
+    kind: Literal["RuleSet"]
+    metadata: Metadata
+    rules: Annotated[list[RuleModel], Field(min_length=1, max_length=500)]
+
+
+class RuleSetHeader(Model):
+    """The same without reading the rules: each is read alone, so that one broken rule hides nothing of the others."""
+
+    api_version: Literal["aiops/v1"]
+    kind: Literal["RuleSet"]
+    metadata: Metadata
+    rules: Annotated[list[Any], Field(min_length=1, max_length=500)]
+
+
+__all__ = ["LabelName", "LogsModel", "Metadata", "ObjectsModel", "RuleModel", "RuleSetHeader", "RuleSetModel", "TargetModel"]

@@ -1,0 +1,90 @@
+"""Runbooks as authors write them: the pydantic models that are also the published JSON schema.
+
+Neighbours: `compile_runbooks` turns them into `domain.runbook.Runbook` and checks arguments against the actions, `schema_export` publishes them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from aiops.definitions.fields import Duration, MatchCel, Model, Name, Positive, PromQLTemplate, Share, StepCel, Text, VerifyCel
+from aiops.definitions.schema_rules import Metadata
+
+
+class RetryModel(Model):
+    """Further tries after the first: waits of initial · factor^n, at most `maximum`."""
+
+    limit: int = Field(default=0, ge=0, le=20)
+    initial: Positive = Field(default=5.0)
+    factor: float = Field(default=2.0, ge=1, le=10)
+    maximum: Positive = Field(default=60.0)
+
+
+class StepModel(Model):
+    """One step. `arguments` are the action's; where it takes text, `{{ incident.labels.x }}` and the like may stand."""
+
+    name: Name
+    action: Name
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    needs: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list, description="steps that must be done before; the default is none")
+    when: StepCel | None = None
+    timeout: Positive = Field(default=300.0)
+    retry: RetryModel = Field(default_factory=RetryModel)
+    on_failure: Literal["stop", "continue", "undo"] = "stop"
+
+
+class VerifyModel(Model):
+    """Measure the level after acting: from `after` on, each `every`, until `passes` was true for `for`; otherwise failed at `within`."""
+
+    source: Name = "prometheus"
+    query: PromQLTemplate
+    passes: VerifyCel
+    after: Duration = Field(default=15.0)
+    within: Positive = Field(default=300.0)
+    every: Positive = Field(default=10.0)
+    hold: Duration = Field(default=0.0, alias="for")
+    worst: Literal["max", "min"] = Field(default="max", description="which series is judged if the query gives several")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> VerifyModel:
+        if self.after + self.hold >= self.within:
+            raise ValueError("within must be longer than after and for together, otherwise it can never pass")
+        return self
+
+
+class GuardsModel(Model):
+    """Limits of this runbook; what is not given is the global default."""
+
+    cooldown: Duration | None = None
+    minimum_replicas: int | None = Field(default=None, ge=0, le=100_000)
+    maximum_replicas: int | None = Field(default=None, ge=0, le=100_000)
+    maximum_pods: int | None = Field(default=None, ge=0, le=100_000)
+    maximum_share: Share | None = None
+    maximum_per_hour: int | None = Field(default=None, ge=0, le=10_000)
+    maximum_per_incident: int | None = Field(default=None, ge=0, le=1000)
+    modes: dict[Name, Literal["off", "shadow", "enforce"]] = Field(default_factory=dict, description="guard: off, shadow or enforce")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> GuardsModel:
+        if self.minimum_replicas is not None and self.maximum_replicas is not None and self.minimum_replicas > self.maximum_replicas:
+            raise ValueError("minimumReplicas is greater than maximumReplicas")
+        return self
+
+
+class RunbookModel(Model):
+    """A runbook: when it applies, what it does, its limits, how it is verified."""
+
+    api_version: Literal["aiops/v1"]
+    kind: Literal["Runbook"]
+    metadata: Metadata
+    description: Text = ""
+    mode: Literal["observe", "suggest", "approve", "auto"] = Field(default="suggest", description="how far it may go by itself")
+    priority: int = Field(default=100, ge=0, le=10_000, description="lower is tried first")
+    match: MatchCel
+    needs_sight: Annotated[list[Name], Field(max_length=20)] = Field(default_factory=list, description="sources that must be seen while it acts")
+    steps: Annotated[list[StepModel], Field(min_length=1, max_length=50)]
+    verify: VerifyModel | None = None
+    undo_on_failure: bool = True
+    guards: GuardsModel = Field(default_factory=GuardsModel)
