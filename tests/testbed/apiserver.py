@@ -8,7 +8,7 @@ import secrets
 import subprocess
 from pathlib import Path
 
-from tests.testbed import audit, binaries, debian, web
+from tests.testbed import audit, binaries, web
 from tests.testbed.ports import free_port
 from tests.testbed.process import Server
 
@@ -64,7 +64,7 @@ class ApiServer:
 
     def prepare(self) -> None:
         """Write keys, tokens and the audit policy."""
-        openssl = str(debian.ensure(debian.Program("openssl", "openssl")))
+        openssl = str(binaries.debian_program(binaries.OPENSSL))
         make_key = [openssl, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(self.service_account_key)]
         subprocess.run(make_key, check=True, capture_output=True)
         tokens = self.folder / "tokens.csv"

@@ -16,12 +16,14 @@ KUBERNETES_VERSION = "1.34.4"
 KWOK_VERSION = "0.8.0"
 ELASTICSEARCH_VERSION = "8.19.21"
 
+_MAJOR, _MINOR, _ = KUBERNETES_VERSION.split(".")
+
 # Without the version stamp /version says v0.0.0-master+$Format and clients cannot read it.
 _KUBERNETES_LDFLAGS = (
     "-s -w"
     f" -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"
-    f" -X k8s.io/component-base/version.gitMajor={KUBERNETES_VERSION.split('.')[0]}"
-    f" -X k8s.io/component-base/version.gitMinor={KUBERNETES_VERSION.split('.')[1]}"
+    f" -X k8s.io/component-base/version.gitMajor={_MAJOR}"
+    f" -X k8s.io/component-base/version.gitMinor={_MINOR}"
 )
 
 KUBERNETES = gobuild.GoProgram(
@@ -57,7 +59,8 @@ PROMTOOL = debian.Program("promtool", "prometheus")
 ALERTMANAGER = debian.Program("prometheus-alertmanager", "prometheus-alertmanager")
 AMTOOL = debian.Program("amtool", "prometheus-alertmanager")
 REDIS = debian.Program("redis-server", "redis-server")
-DEBIAN_PROGRAMS = (ETCD, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDIS)
+OPENSSL = debian.Program("openssl", "openssl")
+DEBIAN_PROGRAMS = (OPENSSL, ETCD, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDIS)
 
 
 def kubernetes(program: str) -> Path:
@@ -86,6 +89,11 @@ def elasticsearch() -> Path:
     return maven.elasticsearch(ELASTICSEARCH_VERSION)
 
 
+def elasticsearch_analysis() -> Path:
+    """The plugin folder that API keys need."""
+    return maven.analysis_plugin(ELASTICSEARCH_VERSION)
+
+
 def debian_program(program: debian.Program) -> Path:
     """The path of a program that comes as a Debian package, installed when missing and allowed."""
     return debian.ensure(program)
@@ -103,7 +111,7 @@ class Finding:
 def doctor() -> list[Finding]:
     """What is ready and what is missing; changes nothing."""
     findings = [_tool("go", "the Go toolchain 1.24 or later, on PATH"), _tool("java", "a Java 17 runtime, on PATH")]
-    findings.append(_tool("mvn", "Apache Maven, on PATH"))
+    findings += [_tool("javac", "a Java 17 development kit, on PATH"), _tool("mvn", "Apache Maven, on PATH")]
     for program in (KUBERNETES, KWOK):
         folder = cache.entry(program.name, program.version)
         findings.append(Finding(f"{program.name} {program.version}", folder.is_dir(), str(folder)))
@@ -112,6 +120,8 @@ def doctor() -> list[Finding]:
     findings.append(Finding("kubectl", bool(found) or built.is_dir(), found or str(built)))
     home = cache.entry("elasticsearch", ELASTICSEARCH_VERSION)
     findings.append(Finding(f"elasticsearch {ELASTICSEARCH_VERSION}", home.is_dir(), str(home)))
+    plugin = cache.entry("elasticsearch-analysis", ELASTICSEARCH_VERSION)
+    findings.append(Finding("elasticsearch-analysis", plugin.is_dir(), str(plugin)))
     for item in DEBIAN_PROGRAMS:
         path = debian.find(item)
         findings.append(Finding(item.name, path is not None, str(path) if path else f"Debian package {item.package}"))
@@ -127,7 +137,7 @@ def build_all() -> None:
     """Build, download and install everything, cheapest first, so that what cannot be had is said early."""
     for item in DEBIAN_PROGRAMS:
         debian.ensure(item)
-    elasticsearch()
+    elasticsearch_analysis()
     kubernetes("kube-apiserver")
     kwok()
     kubectl()

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.testbed import debian
+from tests.testbed import binaries
 from tests.testbed.errors import TestbedError
 
 
@@ -45,7 +45,7 @@ _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes
 
 
 def _openssl(*arguments: str) -> None:
-    program = str(debian.ensure(debian.Program("openssl", "openssl")))
+    program = str(binaries.debian_program(binaries.OPENSSL))
     result = subprocess.run([program, *arguments], check=False, capture_output=True, text=True)
     if result.returncode != 0:
         raise TestbedError(f"openssl {arguments[0]} failed: {result.stderr.strip()}")

@@ -9,6 +9,7 @@ import pwd
 import secrets
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ class Elasticsearch:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._owner = _unprivileged()
-        self._home = _usable_home(binaries.elasticsearch(), self.folder, self._owner)
+        plugins = [binaries.elasticsearch_analysis()] if security else []
+        self._home = _link_home(binaries.elasticsearch(), plugins, self.folder / "home")
         self._config = self.folder / "config"
         self._env = {
             "ES_JAVA_HOME": str(maven.java_home()),
@@ -60,7 +62,9 @@ class Elasticsearch:
         if security:
             settings |= {"xpack.security.http.ssl.enabled": "false", "xpack.security.autoconfiguration.enabled": "false"}
         self._settings = settings
-        self.server = Server("elasticsearch", [str(self._home / "bin" / "elasticsearch")], folder=self.folder, env=self._env, user=self._owner)
+        self.server = Server(
+            "elasticsearch", [str(self._home / "bin" / "elasticsearch")], folder=self.folder, env=self._env, user=self._owner
+        )
 
     def start(self) -> None:
         """Start and wait until the cluster's health is at least yellow."""
@@ -108,7 +112,9 @@ class Elasticsearch:
             shutil.copytree(self._home / "config", self._config)
             for name in ("data", "logs", "tmp"):
                 (self.folder / name).mkdir()
-            (self._config / "elasticsearch.yml").write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in self._settings.items()))
+            (self._config / "elasticsearch.yml").write_text(
+                "".join(f"{key}: {json.dumps(value)}\n" for key, value in self._settings.items())
+            )
             self._hand_over()
             if self.security:
                 self._add_user()
@@ -147,16 +153,14 @@ def _unprivileged() -> tuple[int, int] | None:
     return entry.pw_uid, entry.pw_gid
 
 
-def _usable_home(home: Path, folder: Path, owner: tuple[int, int] | None) -> Path:
-    """The program's folder where its user can read it: root's cache is closed to others, so its files are linked into `folder`."""
-    if owner is None:
-        return home
-    target = folder / "home"
+def _link_home(home: Path, plugins: Sequence[Path], target: Path) -> Path:
+    """The program's folder as `target`, with `plugins`: root's cache is closed to other users, so its files are linked, not used in place."""
     shutil.copytree(home, target, copy_function=_link_or_copy)
+    for plugin in plugins:
+        shutil.copytree(plugin, target / "plugins" / plugin.name, copy_function=_link_or_copy)
     for path in target.rglob("*"):
-        mode = path.stat().st_mode
         wanted = 0o755 if path.is_dir() or path.parent.name == "bin" else 0o644
-        if mode & 0o777 != wanted:
+        if path.stat().st_mode & 0o777 != wanted:
             path.chmod(wanted)
     target.chmod(0o755)
     return target

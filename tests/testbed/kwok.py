@@ -80,5 +80,11 @@ def node(index: int, *, cpu: str = "16", memory: str = "64Gi", pods: str = "110"
                 "type": "kwok",
             },
         },
-        "status": {"allocatable": room, "capacity": room, "phase": "Running", "nodeInfo": {"kubeletVersion": "v1.34.4"}},
+        "status": {
+            "allocatable": room,
+            "capacity": room,
+            "phase": "Running",
+            "addresses": [{"type": "InternalIP", "address": f"10.255.0.{index + 1}"}, {"type": "Hostname", "address": name}],
+            "nodeInfo": {"kubeletVersion": f"v{binaries.KUBERNETES_VERSION}"},
+        },
     }

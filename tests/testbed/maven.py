@@ -2,6 +2,7 @@
 
 The artifact `org.elasticsearch.distribution.integ-test-zip:elasticsearch` is a server without the bundled Java and
 with few modules: bulk, search, aggregations, point in time and security are in it; `GET /` is not (it answers 405).
+API keys need analysis components that the artifact lacks: `analysis_plugin` compiles a plugin that names them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.testbed.cache import build_once, say
 from tests.testbed.errors import TestbedError
 
 _ARTIFACT = "org.elasticsearch.distribution.integ-test-zip:elasticsearch"
+PLUGIN_SOURCE = Path(__file__).parent / "recipes" / "elasticsearch-analysis"
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin"
 
 
@@ -34,6 +37,36 @@ def java_home() -> Path:
     if java is None:
         raise TestbedError("missing: java (a Java 17 runtime, on PATH), needed to run Elasticsearch")
     return Path(java).resolve().parent.parent
+
+
+def analysis_plugin(version: str) -> Path:
+    """A plugin folder, to be put into `plugins/` of the server's home: without it the security module cannot store API keys."""
+    return build_once("elasticsearch-analysis", version, lambda folder: _compile_plugin(version, folder))
+
+
+def _compile_plugin(version: str, folder: Path) -> None:
+    javac = java_home() / "bin" / "javac"
+    jar = java_home() / "bin" / "jar"
+    if not javac.exists():
+        raise TestbedError(
+            "missing: javac (a Java 17 development kit, Debian package openjdk-17-jdk-headless), needed for Elasticsearch's security"
+        )
+    say(f"compiling the analysis plugin for Elasticsearch {version}")
+    library = elasticsearch(version) / "lib"
+    with tempfile.TemporaryDirectory() as classes:
+        compile_it = [str(javac), "-nowarn", "-proc:none", "-cp", f"{library}/*", "-d", classes, *map(str, PLUGIN_SOURCE.glob("*.java"))]
+        for command in (compile_it, [str(jar), "--create", "--file", str(folder / "analysis.jar"), "-C", classes, "."]):
+            result = subprocess.run(command, check=False, capture_output=True, text=True)
+            if result.returncode != 0:
+                raise TestbedError(f"{Path(command[0]).name} failed on the analysis plugin: {result.stderr.strip()}")
+    (folder / "plugin-descriptor.properties").write_text(
+        "name=testbed-analysis\n"
+        "description=Analysis components that the security index needs\n"
+        "version=1\n"
+        "classname=aiops.testbed.SecurityIndexAnalysis\n"
+        "java.version=17\n"
+        f"elasticsearch.version={version}\n"
+    )
 
 
 def _unpack_into(version: str, folder: Path) -> None:

@@ -49,6 +49,11 @@ class KubernetesPlane:
         """A second token in `system:masters`, user `world`: what the simulated world writes is told apart by it."""
         return self._api.tokens[WORLD]
 
+    @property
+    def audit_log(self) -> Path:
+        """The audit log file, one JSON object a line; `audit_events()` reads it."""
+        return self._api.audit_log
+
     def start(self) -> None:
         """Start everything. On failure all that was started is stopped, logs are kept and TestbedError names them."""
         try:
@@ -130,9 +135,7 @@ class KubernetesPlane:
 
     def kubeconfig(self, path: Path, *, token: str | None = None, user: str = ADMIN, namespace: str = "default") -> Path:
         """Write a kubeconfig to `path`, for admin unless `token` is given; returns `path`."""
-        return kubeconfig.write(
-            path, url=self.url, ca_file=self.ca_file, token=token or self.admin_token, user=user, namespace=namespace
-        )
+        return kubeconfig.write(path, url=self.url, ca_file=self.ca_file, token=token or self.admin_token, user=user, namespace=namespace)
 
     def namespace(self, name: str) -> None:
         """Create the namespace `name` unless it is there, and wait until pods may be made in it."""

@@ -63,7 +63,6 @@ class Prometheus:
                 f"--web.config.file={self.folder / 'web.json'}",
                 f"--web.listen-address=127.0.0.1:{port}",
                 f"--storage.tsdb.path={self.folder / 'data'}",
-                "--storage.tsdb.no-lockfile",
                 "--web.enable-lifecycle",
                 "--web.enable-admin-api",
                 "--query.lookback-delta=5m",
@@ -122,7 +121,9 @@ class Prometheus:
 
     def wait_up(self, job: str, *, deadline_s: float = 30) -> None:
         """Wait until `up{job=…}` is 1."""
-        eventually(lambda: any(value == 1 for _, value in self.instant(f'up{{job="{job}"}}')), deadline_s=deadline_s, what=f"{job} is scraped")
+        eventually(
+            lambda: any(value == 1 for _, value in self.instant(f'up{{job="{job}"}}')), deadline_s=deadline_s, what=f"{job} is scraped"
+        )
 
     def instant(self, query: str) -> list[tuple[dict[str, str], float]]:
         """The answer to an instant query: (labels, value) for each series."""
