@@ -24,10 +24,11 @@ RANK: Mapping[Severity, int] = {Severity.INFO: 0, Severity.WARNING: 1, Severity.
 
 
 class SignalState(StrEnum):
-    """What is claimed: it began, it is over. A series that cannot be seen claims neither."""
+    """What is claimed: it began, it is over. A series that cannot be seen claims neither: after a time its claim EXPIRES, which is not recovery."""
 
     FIRING = "firing"
     CLEARED = "cleared"
+    EXPIRED = "expired"
 
 
 class SignalKind(StrEnum):

@@ -1,0 +1,294 @@
+"""All series of one rule: from a poll's columns to findings.
+
+Order of a poll: intern labels → drop late, duplicate and future samples → counters to rates → what is measured (finite, enough volume) is scored
+→ dead bands → alarms → the missing → evidence. A bank is not thread-safe: one poller owns it. Neighbours: `registry` builds the detector,
+`alarm` holds and clears, `pipeline.observe` turns findings into signals.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.detect.alarm import Alarms, Transitions, outside_dead_band
+from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, unpack
+from aiops.detect.contract import Scores
+from aiops.detect.findings import Finding, Observed
+from aiops.detect.intake import Intake
+from aiops.detect.recent import Recent
+from aiops.detect.registry import build_detector
+from aiops.detect.series_table import REFUSED, SeriesTable
+from aiops.domain.ids import make_id
+from aiops.domain.rule import Direction, MetricKind, MissingData, ObjectQuery, Rule
+from aiops.domain.series import Floats, SampleBatch
+from aiops.domain.signal import Evidence, Severity, SignalState
+
+MAX_SERIES = 10_000
+TTL = 6 * 3600.0
+"""Seconds after which an absent series that claims nothing is forgotten."""
+
+
+class RuleBank:
+    """State and judgement of one rule. `max_series`: beyond it new series are dropped and counted; `ttl` in seconds.
+
+    Raises ValueError if the rule's detector or its parameters are not usable.
+    """
+
+    def __init__(self, rule: Rule, *, max_series: int = MAX_SERIES, ttl: float = TTL) -> None:
+        self.rule = rule
+        self._ttl = ttl
+        self._detector = build_detector(rule)
+        self._alarms = Alarms(hold=rule.hold, clear_hold=rule.clear_hold, every=rule.every)
+        self._table = SeriesTable(max_series)
+        self._intake = Intake(rule)
+        self._recent = Recent()
+        self._query = ""
+        self._state = RowArrays(
+            absent_since=Column(np.nan),
+            blind_since=Column(np.nan),
+            absence=Column(False, np.bool_),
+            warming=Column(False, np.bool_),
+            value=Column(np.nan),
+            score=Column(np.nan),
+            expected=Column(np.nan),
+            lower=Column(np.nan),
+            upper=Column(np.nan),
+            judged_at=Column(np.nan),
+        )
+
+    def observe(self, batch: SampleBatch, volume: Mapping[str, float] | None = None) -> Observed:
+        """Judge one poll. `volume` gives, by `series_id`, how many events stand behind a sample; where the rule asks for a minimum, unknown is too few.
+
+        A partial batch clears nothing, teaches nothing, says nothing about what is absent, and fires no "too low": half an answer lowers sums.
+        """
+        self._query = batch.query
+        dropped: Counter[str] = Counter()
+        rows, keep = self._rows(batch, dropped)
+        present = rows
+        accepted, values = self._intake.accept(rows, batch.times[keep], batch.values[keep], batch.at, dropped)
+        rows, times = rows[accepted], batch.times[keep][accepted]
+        # A log count that is absent is a count of zero, and that is learned too.
+        zeros = self._absent(present) if self._counts_zero and not batch.partial else np.empty(0, dtype=np.int64)
+        zeros, zero_times = self._intake.zeros(zeros, batch.at)
+        rows, times, values = np.concatenate([rows, zeros]), np.concatenate([times, zero_times]), np.concatenate([values, np.zeros(len(zeros))])
+        measured = np.isfinite(values) & self._enough(rows, volume)
+        self._recent.add(rows, times, values)
+        findings = self._judge(rows[measured], times[measured], values[measured], partial=batch.partial)
+        if not batch.partial:
+            self._mark(present, rows[measured], batch.at)
+            findings += self._missing(batch.at)
+            self._release_old(batch.at)
+        return Observed(tuple(findings), int(measured.sum()), self._states(), dict(dropped))
+
+    def firing(self) -> tuple[Finding, ...]:
+        """What fires now, with fresh evidence."""
+        rows = np.flatnonzero(self._alarms.firing)
+        return tuple(self._finding(row, SignalState.FIRING, self._claim(row)) for row in rows.tolist())
+
+    def __len__(self) -> int:
+        """Series known."""
+        return len(self._table)
+
+    @property
+    def _counts_zero(self) -> bool:
+        return self.rule.missing_data is MissingData.CLEAR and self.rule.kind is MetricKind.COUNT
+
+    def _rows(self, batch: SampleBatch, dropped: Counter[str]) -> tuple[Rows, Rows]:
+        """Distinct rows of the batch and the positions they stand at."""
+        rows, new = self._table.intern(batch.labels)
+        if REFUSED in rows:
+            # Room is made by those that are gone and claim nothing, before new ones are refused.
+            known = self._table.in_use()
+            self._reserve()
+            idle = known[np.isfinite(self._state["absent_since"][known]) & ~self._alarms.firing[known]]
+            self._release(np.setdiff1d(idle, rows))
+            rows, more = self._table.intern(batch.labels)
+            new += more
+        self._reserve()
+        refused = rows == REFUSED
+        if refused.any():
+            dropped["SeriesLimit"] += int(refused.sum())
+        keep = np.flatnonzero(~refused)
+        distinct, first = np.unique(rows[keep], return_index=True)
+        if len(distinct) < len(keep):
+            dropped["DuplicateSeries"] += len(keep) - len(distinct)
+            keep = keep[np.sort(first)]
+        return rows[keep], keep
+
+    def _reserve(self) -> None:
+        for part in (self._state, self._alarms, self._intake):
+            part.reserve(self._table.rows)
+
+    def _absent(self, present: Rows) -> Rows:
+        return np.setdiff1d(self._table.in_use(), present)
+
+    def _enough(self, rows: Rows, volume: Mapping[str, float] | None) -> Flags:
+        """Which rows have enough events behind them to be judged."""
+        minimum = self.rule.minimum_volume
+        if minimum <= 0.0:
+            return np.ones(len(rows), dtype=np.bool_)
+        known = volume or {}
+        return np.array([known.get(self._table.series(row), 0.0) >= minimum for row in rows.tolist()], dtype=np.bool_)
+
+    def _judge(self, rows: Rows, times: Floats, values: Floats, *, partial: bool) -> list[Finding]:
+        """Score measured samples and step the alarms."""
+        if not len(rows):
+            return []
+        scores = self._detector.score_and_learn(rows, times, values, learn=not partial)
+        counts, within = outside_dead_band(values, scores, self.rule.dead_band_absolute, self.rule.dead_band_relative)
+        breach = scores.ready & scores.breach & counts
+        # A series whose absence was claimed is back: that claim is over unless the value itself is wrong.
+        back = self._state["absence"][rows]
+        recovered = ((scores.ready & (scores.recovered | within)) | back) & ~breach
+        judged = scores.ready | back
+        if partial:
+            recovered[:] = False
+            breach &= ~self._too_low(values, scores)
+            # Nothing clears: a row that neither breaches nor may recover is left alone.
+            judged &= breach | ~self._alarms.firing[rows]
+        self._state["absence"][rows[breach]] = False
+        self._remember(rows, times, values, scores)
+        rows, times, breach, recovered = rows[judged], times[judged], breach[judged], recovered[judged]
+        steps = self._alarms.step(rows, times, breach=breach, critical=breach & scores.critical[judged], recovered=recovered)
+        self._state["absence"][rows[steps.cleared]] = False
+        return self._findings(rows, steps, cleared="Recovered")
+
+    def _too_low(self, values: Floats, scores: Scores) -> Flags:
+        with np.errstate(invalid="ignore"):
+            low = (values < scores.lower) | (values < scores.expected)
+        return np.asarray(low) | (self.rule.direction is Direction.DOWN)
+
+    def _remember(self, rows: Rows, times: Floats, values: Floats, scores: Scores) -> None:
+        state = self._state
+        state["warming"][rows] = ~scores.ready
+        state["value"][rows], state["score"][rows], state["expected"][rows] = values, scores.score, scores.expected
+        state["lower"][rows], state["upper"][rows], state["judged_at"][rows] = scores.lower, scores.upper, times
+
+    def _mark(self, present: Rows, measured: Rows, at: float) -> None:
+        """Note since when series are absent, and since when not measured, after a whole answer."""
+        state, known = self._state, self._table.in_use()
+        for name, good in (("absent_since", present), ("blind_since", measured)):
+            column = state[name]
+            column[good] = np.nan
+            lost = np.setdiff1d(known, good)
+            # fmin: NaN starts now, and a clock that went back never makes a span negative.
+            column[lost] = np.fmin(column[lost], at)
+
+    def _missing(self, at: float) -> list[Finding]:
+        """Apply the rule's policy to what is absent, and let claims lapse that nobody could check for too long."""
+        state, known = self._state, self._table.in_use()
+        absent = known[np.isfinite(state["absent_since"][known])]
+        findings: list[Finding] = []
+        if self.rule.missing_data is MissingData.CLEAR and not self._counts_zero:
+            findings += self._step_absent(absent, at, wrong=False)
+        elif self.rule.missing_data is MissingData.SIGNAL:
+            findings += self._step_absent(absent, at, wrong=True)
+        patience = np.where(state["absence"][known], self._ttl, self.rule.stale_after)
+        with np.errstate(invalid="ignore"):
+            lapsed = known[self._alarms.firing[known] & (at - state["blind_since"][known] >= patience)]
+        for row in lapsed.tolist():
+            findings.append(self._finding(row, SignalState.EXPIRED, "NoLongerSeen", at=at))
+        self._alarms.forget(lapsed)
+        state["absence"][lapsed] = False
+        return findings
+
+    def _step_absent(self, rows: Rows, at: float, *, wrong: bool) -> list[Finding]:
+        if not len(rows):
+            return []
+        yes, no = np.ones(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.bool_)
+        steps = self._alarms.step(rows, np.full(len(rows), at), breach=yes if wrong else no, critical=no, recovered=no if wrong else yes)
+        self._state["absence"][rows] = wrong & self._alarms.firing[rows]
+        return self._findings(rows, steps, cleared="AbsentIsRecovered", at=at)
+
+    def _findings(self, rows: Rows, steps: Transitions, *, cleared: str, at: float | None = None) -> list[Finding]:
+        found = []
+        for position in np.flatnonzero(steps.any).tolist():
+            row = int(rows[position])
+            if steps.cleared[position]:
+                found.append(self._finding(row, SignalState.CLEARED, cleared, at=at))
+            else:
+                reason = "SeverityRaised" if steps.raised[position] else "SeverityLowered" if steps.lowered[position] else self._claim(row)
+                found.append(self._finding(row, SignalState.FIRING, reason, at=at))
+        return found
+
+    def _claim(self, row: int) -> str:
+        return "SeriesAbsent" if self._state["absence"][row] else self._detector.reason
+
+    def _finding(self, row: int, state: SignalState, reason: str, at: float | None = None) -> Finding:
+        seen = {name: _number(self._state[name][row]) for name in ("value", "score", "expected", "lower", "upper")}
+        times, values = self._recent.of(row)
+        evidence = Evidence(self._query, times, values, seen["value"], seen["expected"], seen["lower"], seen["upper"], seen["score"], note=reason)
+        critical = bool(self._alarms.level[row]) and state is SignalState.FIRING
+        judged = _number(self._state["judged_at"][row])
+        return Finding(
+            series=self._table.series(row),
+            labels=self._table.labels(row),
+            state=state,
+            severity=Severity.CRITICAL if critical else self.rule.severity,
+            at=at if at is not None else judged or 0.0,
+            evidence=evidence,
+            reason=reason,
+        )
+
+    def _states(self) -> dict[str, int]:
+        known = self._table.in_use()
+        blind = np.isfinite(self._state["blind_since"][known])
+        warming = self._state["warming"][known] & ~blind
+        return {"warming": int(warming.sum()), "ready": int((~blind & ~warming).sum()), "blind": int(blind.sum())}
+
+    def _release_old(self, at: float) -> None:
+        known = self._table.in_use()
+        with np.errstate(invalid="ignore"):
+            self._release(known[(at - self._state["absent_since"][known] >= self._ttl) & ~self._alarms.firing[known]])
+
+    def _release(self, rows: Rows) -> None:
+        if not len(rows):
+            return
+        self._table.release(rows)
+        for part in (self._detector, self._alarms, self._intake, self._recent):
+            part.forget(rows)
+        self._state.reset(rows)
+
+    @property
+    def key(self) -> str:
+        """Identity of what was learned: a rule that asks something else or judges otherwise starts anew."""
+        rule = self.rule
+        query = f"{rule.query.kind} {rule.query.value.text}" if isinstance(rule.query, ObjectQuery) else repr(rule.query)
+        detector = sorted(rule.detector.parameters.items())
+        return make_id("bank", rule.name, rule.source, query, rule.detector.type, repr(detector), rule.kind.value, rule.direction.value)
+
+    def snapshot(self) -> bytes:
+        """All state, alarms included, so that a restart neither forgets nor repeats."""
+        parts = {"state": self._state.used(), "alarms": self._alarms.used(), "intake": self._intake.used(), "recent": self._recent.used()}
+        arrays = {f"{part}.{name}": array for part, columns in parts.items() for name, array in columns.items()}
+        arrays["detector"] = np.frombuffer(self._detector.snapshot(), dtype=np.uint8)
+        return pack(arrays, {"key": self.key, "series": self._table.dump(), "query": self._query})
+
+    def restore(self, data: bytes) -> None:
+        """Continue exactly where `snapshot` was taken. Raises ValueError if the bytes are damaged or of another rule; make a new bank then."""
+        arrays, header = unpack(data)
+        if header.get("key") != self.key:
+            raise ValueError(f"snapshot is not of rule {self.rule.name} as it is now")
+        try:
+            self._detector.restore(arrays.pop("detector").tobytes())
+            self._state.replace(_part(arrays, "state"))
+            self._alarms.replace(_part(arrays, "alarms"))
+            self._intake.replace(_part(arrays, "intake"))
+            self._recent.replace(_part(arrays, "recent"))
+            self._table.load(header["series"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"snapshot of rule {self.rule.name} is damaged: {error}") from error
+        self._query = str(header.get("query", ""))
+
+
+def _part(arrays: Mapping[str, NDArray[Any]], part: str) -> dict[str, NDArray[Any]]:
+    return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{part}.")}
+
+
+def _number(value: float) -> float | None:
+    """JSON knows no NaN: unknown is None."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,64 @@
+"""Detectors by the name that rules use: an explicit table. Neighbours: `definitions` validates parameters, `bank` builds from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiops.detect.contract import Detector
+from aiops.detect.threshold import Threshold
+from aiops.domain.rule import Direction, MetricKind, Rule
+
+
+def build_detector(rule: Rule) -> Detector:
+    """The detector of a rule. Raises ValueError naming what is unknown or wrong, and what is allowed."""
+    make = BUILDERS.get(rule.detector.type)
+    if make is None:
+        raise ValueError(f"rule {rule.name}: no detector {rule.detector.type!r}; allowed: {', '.join(sorted(BUILDERS))}")
+    try:
+        return make(rule.detector.parameters, rule.direction, rule.kind)
+    except TypeError as error:
+        raise ValueError(f"rule {rule.name}: detector {rule.detector.type}: {error}") from error
+
+
+def _threshold(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    del direction, kind  # The levels themselves say which side counts.
+    return Threshold(**parameters)
+
+
+def _seasonal(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    # Its kernels need numba: about a second and tens of MiB, paid only by rules that use it.
+    from aiops.detect.seasonal import SeasonalZ
+
+    return SeasonalZ(direction=direction, kind=kind, **parameters)
+
+
+def _log_rate(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    del direction, kind  # More errors than usual is the only claim it makes.
+    from aiops.detect.log_rate import LogErrorRate
+
+    return LogErrorRate(**parameters)
+
+
+def _isolation_forest(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    # Loads scikit-learn: over a second and some hundred MiB, paid only by rules that use it.
+    from aiops.detect.isolation_forest import ResidualForest
+
+    return ResidualForest(direction=direction, kind=kind, **parameters)
+
+
+def _drift(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    del direction, kind  # A distribution has no side.
+    from aiops.detect.drift import Drift
+
+    return Drift(**parameters)
+
+
+Builder = Callable[[Mapping[str, Any], Direction, MetricKind], Detector]
+BUILDERS: Mapping[str, Builder] = {
+    "threshold": _threshold,
+    "seasonalZ": _seasonal,
+    "logErrorRate": _log_rate,
+    "isolationForest": _isolation_forest,
+    "drift": _drift,
+}

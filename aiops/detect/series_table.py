@@ -1,0 +1,118 @@
+"""Series to row numbers, once: labels are hashed the first time they are seen, afterwards a poll costs one dictionary look-up a series.
+
+Neighbours: `bank` owns one for each rule. Bounded: beyond `limit` series new ones are refused, and the caller counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from aiops.detect.arrays import Rows
+from aiops.domain.series import Labels, label_key, series_id
+
+REFUSED = -1
+
+
+class SeriesTable:
+    """Rows are reused after `release`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._labels: list[Labels | None] = []
+        self._ids: list[str] = []
+        self._keys: list[tuple[tuple[str, str], ...]] = []
+        self._free: list[int] = []
+        self._by_key: dict[tuple[tuple[str, str], ...], int] = {}
+        # A source that interns labels hands out the same object at each poll; the object is held here, so its id cannot pass to another.
+        self._by_object: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    @property
+    def rows(self) -> int:
+        """Row numbers are below this."""
+        return len(self._labels)
+
+    def intern(self, labels: Sequence[Labels]) -> tuple[Rows, list[int]]:
+        """Row of each label set (REFUSED where the table is full), and the rows that are new."""
+        rows = np.empty(len(labels), dtype=np.int64)
+        new: list[int] = []
+        by_object, held = self._by_object, self._labels
+        for position, one in enumerate(labels):
+            row = by_object.get(id(one))
+            if row is None or held[row] is not one:
+                row = self._slow(one, new)
+            rows[position] = row
+        return rows, new
+
+    def _slow(self, labels: Labels, new: list[int]) -> int:
+        key = label_key(labels)
+        row = self._by_key.get(key)
+        if row is None:
+            row = self._add(labels, key)
+            if row == REFUSED:
+                return row
+            new.append(row)
+        else:
+            self._by_object.pop(id(self._labels[row]), None)
+            self._labels[row] = labels
+        self._by_object[id(labels)] = row
+        return row
+
+    def _add(self, labels: Labels, key: tuple[tuple[str, str], ...]) -> int:
+        if len(self._by_key) >= self._limit:
+            return REFUSED
+        if self._free:
+            row = self._free.pop()
+            self._labels[row], self._ids[row], self._keys[row] = labels, series_id(labels), key
+        else:
+            row = len(self._labels)
+            self._labels.append(labels)
+            self._ids.append(series_id(labels))
+            self._keys.append(key)
+        self._by_key[key] = row
+        return row
+
+    def release(self, rows: Rows) -> None:
+        """Forget these series."""
+        for row in rows.tolist():
+            self._by_object.pop(id(self._labels[row]), None)
+            del self._by_key[self._keys[row]]
+            self._labels[row], self._ids[row], self._keys[row] = None, "", ()
+            self._free.append(row)
+
+    def labels(self, row: int) -> Labels:
+        """Labels of a row in use."""
+        found = self._labels[row]
+        if found is None:
+            raise KeyError(row)
+        return found
+
+    def series(self, row: int) -> str:
+        """`series_id` of a row in use."""
+        return self._ids[row]
+
+    def in_use(self) -> Rows:
+        """All rows in use, rising."""
+        return np.array([row for row, labels in enumerate(self._labels) if labels is not None], dtype=np.int64)
+
+    def dump(self) -> list[dict[str, str] | None]:
+        """By row, JSON-ready."""
+        return [None if labels is None else dict(labels) for labels in self._labels]
+
+    def load(self, dumped: Sequence[dict[str, str] | None]) -> None:
+        """Take over what `dump` gave."""
+        self._labels = list(dumped)
+        self._keys = [() if one is None else label_key(one) for one in dumped]
+        self._ids = ["" if one is None else series_id(one) for one in dumped]
+        self._free = [row for row, one in reversed(list(enumerate(dumped))) if one is None]
+        self._by_key = {self._keys[row]: row for row, _ in self._items()}
+        self._by_object = {id(one): row for row, one in self._items()}
+
+    def _items(self) -> Iterator[tuple[int, Labels]]:
+        for row, labels in enumerate(self._labels):
+            if labels is not None:
+                yield row, labels
