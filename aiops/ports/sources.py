@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from aiops.domain.rule import LogQuery
+from aiops.domain.rule import LogQuery, ObjectQuery
 from aiops.domain.series import LogLine, RangeBatch, SampleBatch
 
 
@@ -48,4 +48,17 @@ class LogSource(Protocol):
 
     def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
         """At most `limit` matching records, oldest first."""
+        ...
+
+
+class ObjectSource(Protocol):
+    """Numbers read off the cached objects of a cluster."""
+
+    @property
+    def name(self) -> str:
+        """As rules name it."""
+        ...
+
+    def values(self, query: ObjectQuery, at: float) -> SampleBatch:
+        """The expression's value for each object of the kind; objects on which it fails are left out and counted in `warnings`."""
         ...

@@ -1,0 +1,56 @@
+"""Reading the settings file: every problem at once, with file, line and key.
+
+Neighbours: `settings` has the model, `definitions.yaml_tree` reads YAML strictly; `cli` calls this through `app`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiops.definitions.problems import validate
+from aiops.definitions.yaml_tree import Document, read_documents
+from aiops.domain.errors import DefinitionError, Problem
+from aiops.settings import Settings
+
+PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+
+
+def read_settings(path: Path | None) -> Settings:
+    """The settings of a file (None: defaults and environment). Relative paths in it are relative to the file. Raises DefinitionError."""
+    document, name = Document({}, {}), "environment"
+    if path is not None:
+        name = str(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DefinitionError((Problem(name, 1, "config", f"cannot be read: {error}"),)) from error
+        documents, problems = read_documents(text, name)
+        if problems:
+            raise DefinitionError(tuple(problems))
+        if len(documents) != 1 or not isinstance(documents[0].data, dict):
+            raise DefinitionError((Problem(name, 1, "config", "must be one map, for example `apiVersion: aiops/v1` with `sources:` below it"),))
+        document = documents[0]
+    found = validate(Settings, document.data, name, document)
+    if isinstance(found, list):
+        raise DefinitionError(tuple(found))
+    return resolved(found, path.parent if path else Path())
+
+
+def resolved(settings: Settings, base: Path) -> Settings:
+    """Paths of rules, runbooks and state made relative to `base`; what does not exist there is looked for beside the package (shipped packs)."""
+
+    def place(text: str) -> str:
+        path = base / text
+        if not path.exists() and not Path(text).is_absolute():
+            for shipped in (PACKAGE_ROOT.parent / text, PACKAGE_ROOT / "packs" / text):
+                if shipped.is_dir():
+                    return str(shipped)
+        return str(path)
+
+    return settings.model_copy(
+        update={
+            "rules": tuple(place(p) for p in settings.rules),
+            "runbooks": tuple(place(p) for p in settings.runbooks),
+            "state_dir": str(base / settings.state_dir),
+        }
+    )

@@ -1,0 +1,129 @@
+"""What people read and ask from the terminal: a view of the store, and commands for the engine to carry out.
+
+Neighbours: `cli` prints what this gives; the running daemon consumes the commands, so nothing here decides.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from aiops.adapters.clock import SystemClock
+from aiops.adapters.store import open_store
+from aiops.domain.command import Command, CommandKind
+from aiops.domain.decision import Decision
+from aiops.domain.errors import CommandError
+from aiops.domain.execution import Execution, JournalEntry, Review, ReviewVerdict
+from aiops.domain.ids import make_id
+from aiops.domain.incident import Incident
+from aiops.domain.signal import Signal
+from aiops.domain.target import parse_target
+from aiops.ports.clock import Clock
+from aiops.ports.storage import Changes, Store
+from aiops.settings import Settings
+
+
+def plain(value: Any) -> Any:
+    """Domain objects as JSON-ready values."""
+    return msgspec.to_builtins(value, str_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFile:
+    """Everything stored about one incident."""
+
+    incident: Incident
+    signals: Sequence[Signal]
+    executions: Sequence[Execution]
+    journals: Mapping[str, Sequence[JournalEntry]]
+    decisions: Sequence[Decision]
+
+
+class Desk:
+    """Reading and asking. `close` when done."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+
+    def close(self) -> None:
+        """Release the store."""
+        self._store.close()
+
+    def incidents(self, *, everything: bool, limit: int = 50) -> Sequence[Incident]:
+        """Active ones, or the latest of all."""
+        return self._store.incidents(limit=limit) if everything else list(self._store.active_incidents())[:limit]
+
+    def incident(self, incident_id: str) -> IncidentFile:
+        """All about one. Raises CommandError if there is none of this id."""
+        found = self._store.incident(incident_id)
+        if found is None:
+            raise CommandError(f"no incident {incident_id!r}: `aiops incidents list --all` shows them")
+        runs = self._store.executions(incident=incident_id)
+        return IncidentFile(
+            found, self._store.signals(incident_id), runs, {r.id: self._store.journal(r.id) for r in runs}, self._store.decisions(incident=incident_id)
+        )
+
+    def why(self, target: str, *, since: float, limit: int = 100) -> Sequence[Decision]:
+        """What was decided about a target in the last `since` seconds, newest first. Raises CommandError on a text that is no target."""
+        try:
+            ref = parse_target(target)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return self._store.decisions(target=str(ref), since=self._clock.now() - since, limit=limit)
+
+    def reviews(self, *, unmarked: bool, limit: int = 50) -> Sequence[tuple[Execution, Review | None]]:
+        """Simulated runs with a person's mark, newest first."""
+        marks = {r.execution: r for r in self._store.reviews()}
+        runs = [e for e in self._store.executions(limit=1000) if e.simulated or (e.result and e.result.reason == "Suggested")]
+        return [(e, marks.get(e.id)) for e in runs if not (unmarked and e.id in marks)][:limit]
+
+    def mark(self, execution_id: str, verdict: ReviewVerdict, note: str) -> Review:
+        """A person's mark; the last one wins."""
+        if self._store.execution(execution_id) is None:
+            raise CommandError(f"no execution {execution_id!r}: `aiops review list` shows them")
+        review = Review(execution_id, verdict, who(), self._clock.now(), note)
+        self._store.write(Changes(reviews=(review,)))
+        return review
+
+    def execution(self, execution_id: str) -> Execution:
+        """One run. Raises CommandError."""
+        found = self._store.execution(execution_id)
+        if found is None:
+            raise CommandError(f"no execution {execution_id!r}: `aiops incidents show INCIDENT` and `aiops review list` show them")
+        return found
+
+    def ask(self, kind: CommandKind, subject: str, arguments: Mapping[str, Any] | None = None) -> Command:
+        """Write a command for the daemon; it is carried out within a second of a running one."""
+        self._exists(kind, subject)
+        now = self._clock.now()
+        command = Command(make_id("cmd", kind.value, subject, now, who()), kind, subject, who(), now, dict(arguments or {}))
+        self._store.write(Changes(commands=(command,)))
+        return command
+
+    def _exists(self, kind: CommandKind, subject: str) -> None:
+        if kind in (CommandKind.APPROVE, CommandKind.REJECT, CommandKind.UNDO):
+            self.execution(subject)
+        if kind in (CommandKind.ACKNOWLEDGE, CommandKind.RESOLVE) and self._store.incident(subject) is None:
+            raise CommandError(f"no incident {subject!r}: `aiops incidents list` shows them")
+
+    def answer(self, command: Command) -> Command | None:
+        """The command once the daemon carried it out, else None."""
+        done = {c.id: c for c in self._store.commands(pending=False, limit=500)}.get(command.id)
+        return done if done is not None and done.done else None
+
+
+def who() -> str:
+    """The person at the terminal, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in a container
+        return "unknown"
+
+
+def open_desk(settings: Settings) -> Desk:
+    """The desk over the settings' store. Raises StoreError."""
+    return Desk(open_store(settings.database_url), SystemClock())

@@ -1,0 +1,163 @@
+"""From a whole answer to claims: the rule's detector bank judges the batch, findings become signals with target, summary and evidence.
+
+Neighbours: `poller` gives the answer, `triage` takes the signals. State is one bank for each rule, touched by that rule's poll alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from aiops.correlate.topology import owner_of
+from aiops.detect.bank import Finding, RuleBank
+from aiops.domain.decision import Decision, Stage
+from aiops.domain.errors import ExpressionError, SourceError, StoreError, trimmed
+from aiops.domain.expression import Renderer
+from aiops.domain.ids import make_id
+from aiops.domain.rule import LogQuery, ObjectQuery, Rule
+from aiops.domain.signal import Signal, SignalKind, SignalState
+from aiops.domain.target import KINDS, TargetRef, valid_name
+from aiops.pipeline.poller import Polled
+from aiops.pipeline.stage import Dropped, Passed
+from aiops.ports.cluster import ClusterView
+from aiops.ports.models import Snapshots
+from aiops.ports.sources import LogSource
+from aiops.ports.telemetry import Telemetry
+
+LOG_LINES = 5
+
+
+class Observer:
+    """Detector banks by rule, and the making of signals."""
+
+    def __init__(
+        self, views: Mapping[str, ClusterView], logs: Mapping[str, LogSource], render: Renderer, snapshots: Snapshots, telemetry: Telemetry
+    ) -> None:
+        self._views, self._logs, self._render, self._snapshots, self._telemetry = views, logs, render, snapshots, telemetry
+        self._banks: dict[str, RuleBank] = {}
+        self._rules: dict[str, Rule] = {}
+
+    def set_rules(self, rules: Sequence[Rule]) -> None:
+        """Banks of rules that did not change are kept; new ones start from their snapshot if there is a fitting one, else warming."""
+        kept: dict[str, RuleBank] = {}
+        for rule in rules:
+            bank = self._banks.get(rule.name)
+            if bank is None or identity(self._rules[rule.name]) != identity(rule):
+                bank = RuleBank(rule)
+                self._restore(rule, bank)
+            kept[rule.name] = bank
+        self._banks, self._rules = kept, {r.name: r for r in rules}
+
+    def _restore(self, rule: Rule, bank: RuleBank) -> None:
+        data = self._snapshots.load(snapshot_name(rule))
+        if data is not None:
+            try:
+                bank.restore(data)
+            except ValueError:
+                self._telemetry.count("task_errors", task="restore")
+
+    def save(self) -> None:
+        """Snapshot every bank. Raises StoreError when a file cannot be written, after trying all."""
+        failure: StoreError | None = None
+        for name, bank in list(self._banks.items()):
+            try:
+                self._snapshots.save(snapshot_name(self._rules[name]), bank.snapshot())
+            except StoreError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+
+    def observe(self, polled: Polled) -> Passed[tuple[Signal, ...]] | Dropped:
+        """Judge one batch. Dropped when nothing began, changed or ended."""
+        rule, batch = polled.rule, polled.batch
+        bank = self._banks.get(rule.name)
+        if bank is None or self._rules[rule.name] is not rule:
+            return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason="RuleReplaced"),))
+        observed = bank.observe(batch, polled.volume)
+        for state, count in observed.states.items():
+            self._telemetry.gauge("series", count, rule=rule.name, state=state)
+        if observed.scored:
+            self._telemetry.count("series_scored", observed.scored, rule=rule.name)
+        if observed.dropped:
+            self._telemetry.count("series_dropped", observed.dropped, rule=rule.name)
+        decisions: list[Decision] = []
+        signals = []
+        for finding in observed.findings:
+            signal, problem = self._signal(rule, finding, batch.at)
+            signals.append(signal)
+            reason = problem or finding.reason
+            target = str(signal.target) if signal.target else ""
+            decisions.append(Decision(batch.at, Stage.OBSERVE, rule.name, passed=True, reason=reason, detail=signal.summary, target=target))
+        if not signals:
+            reason = "NoSeries" if len(batch) == 0 else "NothingChanged"
+            return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason=reason),))
+        return Passed(tuple(signals), tuple(decisions))
+
+    def firing(self, rule: Rule) -> tuple[Finding, ...]:
+        """What the rule's bank holds firing now, with fresh evidence."""
+        bank = self._banks.get(rule.name)
+        return bank.firing() if bank else ()
+
+    def _signal(self, rule: Rule, finding: Finding, at: float) -> tuple[Signal, str]:
+        labels = {k: v for k, v in finding.labels.items() if k != "__name__"}
+        target, problem = self.target(rule, labels)
+        evidence = finding.evidence
+        kind = SignalKind.METRIC
+        if isinstance(rule.query, LogQuery):
+            kind = SignalKind.LOG
+            if finding.state is SignalState.FIRING:
+                evidence = dataclasses.replace(evidence, lines=self._lines(rule, rule.query, labels, at))
+        elif isinstance(rule.query, ObjectQuery):
+            kind = SignalKind.OBJECT
+        labels = {**labels, **rule.labels}
+        try:
+            facts = {"labels": labels, "value": evidence.value, "expected": evidence.expected, "rule": rule.name, "target": str(target or "")}
+            summary = self._render(rule.summary, facts) if rule.summary else f"{rule.name} on {target or labels}"
+        except ExpressionError as error:
+            summary, problem = f"{rule.name} on {target or labels}", problem or f"SummaryFailed: {error}"
+        # Hidden from labels: which incidents this one mutes travels with the rule, see correlate.inhibition.
+        signal = Signal(
+            make_id("sig", rule.name, finding.series, finding.state.value, at), rule.name, rule.detector.type, kind, finding.state,
+            finding.severity, at, finding.series, labels, target, trimmed(summary, 300), evidence,
+        )
+        return signal, problem
+
+    def target(self, rule: Rule, labels: Mapping[str, str]) -> tuple[TargetRef | None, str]:
+        """Whom the labels are about, and why nobody, if so. Label values are hostile: a name the API could not hold is no target."""
+        template = rule.target
+        if template is None:
+            return None, ""
+        facts = {"labels": labels}
+        try:
+            namespace = self._render(template.namespace, facts) if template.namespace else ""
+            name = self._render(template.name, facts)
+        except ExpressionError:
+            return None, "TargetLabelsMissing"
+        namespaced = KINDS[template.kind].namespaced
+        if not valid_name(name) or (namespaced and not valid_name(namespace)):
+            return None, "TargetNameInvalid"
+        ref = TargetRef(template.kind, namespace if namespaced else "", name)
+        view = self._views.get(ref.context)
+        if template.owner and view is not None:
+            return owner_of(ref, view.find), ""
+        return ref, ""
+
+    def _lines(self, rule: Rule, query: LogQuery, labels: Mapping[str, str], at: float) -> tuple[str, ...]:
+        narrowed = dataclasses.replace(query, where={**query.where, **{f: (labels[f],) for f in query.group_by if f in labels}})
+        try:
+            found = self._logs[rule.source].samples(narrowed, at - query.window, at, LOG_LINES)
+        except SourceError as error:
+            return (f"(no samples: {error.reason})",)
+        return tuple(trimmed(line.text, 300) for line in found)
+
+
+def identity(rule: Rule) -> tuple[object, ...]:
+    """Everything that decides what a bank learns; compiled expressions count by their text."""
+    query: object = (rule.query.kind, rule.query.value.text) if isinstance(rule.query, ObjectQuery) else repr(rule.query)
+    plain = dataclasses.replace(rule, query=LogQuery("", 0.0), description="", summary="", file="", line=0, target=None)
+    return (query, repr(plain))
+
+
+def snapshot_name(rule: Rule) -> str:
+    """File-safe and different for another rule of the same name: a changed rule starts anew."""
+    return make_id("bank", rule.name, repr(identity(rule)))
