@@ -35,7 +35,7 @@ class Model(BaseModel):
 
 def _duration(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError("write a duration such as 30s, 5m or 1h30m")  # noqa: TRY004: pydantic collects ValueErrors only
+        raise ValueError("write a duration such as 30s, 5m or 1h30m")  # noqa: TRY004 (pydantic collects ValueErrors only)
     if not isinstance(value, str) and value != 0:
         raise ValueError(f"{value} has no unit: write a duration such as {value}s")
     return parse_duration(str(value))

@@ -41,28 +41,37 @@ def validate(model: type[M], data: Any, file: str, document: Document, base: Pat
 
 def _problem(model: type[BaseModel], data: Any, item: Any, file: str, document: Document, base: Path) -> Problem:
     kind, location = item["type"], item["loc"]
-    path = (*base, *_path(data, location))
-    line = document.line(path)
-    key = dotted(path) or "document"
-    context = item.get("ctx", {})
+    path = (*base, *_path(data, location, missing=kind == "missing"))
+    key, context = dotted(path) or "document", item.get("ctx", {})
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        key += ".type"
     if kind == "extra_forbidden":
-        return Problem(file, line, key, unknown(str(location[-1]), _allowed(model, location[:-1])))
-    if kind == "missing":
-        return Problem(file, line, key, "is missing and must be given")
+        words = unknown(str(location[-1]), _allowed(model, location[:-1]))
+    elif kind == "missing":
+        words = "is missing and must be given"
+    elif kind == "union_tag_not_found":
+        words = f"is missing; allowed: {', '.join(_tags(model, location))}"
+    elif kind == "union_tag_invalid":
+        words = suggestion(f"no detector type {_shown(context['tag'])}", str(context["tag"]), _listed(context["expected_tags"]))
+    elif kind == "literal_error":
+        words = suggestion(f"{_shown(item['input'])} is not allowed", str(item["input"]), _listed(context["expected"]))
+    else:
+        words = _other(kind, item, context)
+    return Problem(file, document.line(path), key, trimmed(words, 900))
+
+
+def _other(kind: str, item: Any, context: Any) -> str:
     if kind in ("value_error", "assertion_error"):
-        return Problem(file, line, key, trimmed(str(context.get("error", item["msg"])), 900))
-    if kind in ("literal_error", "enum"):
-        allowed = str(context["expected"]).replace(" or ", ", ").replace("'", "")
-        return Problem(file, line, key, suggestion(f"{_shown(item['input'])} is not allowed", str(item["input"]), allowed.split(", ")))
-    if kind == "union_tag_invalid":
-        allowed = str(context["expected_tags"]).replace("'", "").split(", ")
-        return Problem(file, line, f"{key}.type", suggestion(f"no detector type {_shown(context['tag'])}", str(context["tag"]), allowed))
-    if kind == "union_tag_not_found":
-        return Problem(file, line, f"{key}.type", f"is missing; allowed: {', '.join(_tags(model, location))}")
+        return str(context.get("error", item["msg"]))
     if kind == "string_pattern_mismatch":
-        return Problem(file, line, key, f"{_shown(item['input'])} is not allowed; it must match {context['pattern']}")
+        return f"{_shown(item['input'])} is not allowed; it must match {context['pattern']}"
     words = _WORDS.get(kind) or str(item["msg"]).replace("Input should", "must").replace("String should", "must").replace("List should", "must")
-    return Problem(file, line, key, trimmed(f"{words}, not {_shown(item['input'])}"))
+    return f"{words}, not {_shown(item['input'])}"
+
+
+def _listed(expected: str) -> list[str]:
+    """pydantic's `'a', 'b' or 'c'` as a list."""
+    return expected.replace(" or ", ", ").replace("'", "").split(", ")
 
 
 def unknown(name: str, allowed: Iterable[str]) -> str:
@@ -85,15 +94,13 @@ def _shown(value: Any) -> str:
     return "nothing" if value is None else trimmed(repr(value), 60)
 
 
-def _path(data: Any, location: tuple[Any, ...]) -> Path:
-    """The location without what pydantic adds (tags of unions); a missing key stays, as the last part."""
+def _path(data: Any, location: tuple[Any, ...], *, missing: bool) -> Path:
+    """The location without what pydantic adds (tags of unions); if the last part is what is `missing`, it stays."""
     path: list[str | int] = []
     for place, part in enumerate(location):
-        if isinstance(data, dict) and part in data:
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
             data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        elif place < len(location) - 1 or not isinstance(data, dict) or part == "[key]":
+        elif not missing or place < len(location) - 1:
             continue
         path.append(part)
     return tuple(path)
@@ -144,4 +151,4 @@ def _tags(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     annotation = holder.model_fields[str(location[-1])].annotation if isinstance(holder, type) and issubclass(holder, BaseModel) else None
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
-    return [str(tag) for m in get_args(annotation) if isinstance(m, type) and "type" in m.model_fields for tag in _literals(m)]
+    return [str(tag) for m in get_args(annotation) if isinstance(m, type) and issubclass(m, BaseModel) for tag in _literals(m)]

@@ -27,9 +27,9 @@ def check_promql(text: str) -> None:
     except ValueError as error:
         raise ValueError(_placed(text, str(error))) from error
     if isinstance(tree, (promql_parser.MatrixSelector, promql_parser.SubqueryExpr)):
-        raise ValueError("the query gives a range; wrap it in a function such as rate(...) or avg_over_time(...)")
+        raise ValueError("the query gives a range; wrap it in a function such as rate(...) or avg_over_time(...)")  # noqa: TRY004 (of the text's type)
     if isinstance(tree, promql_parser.StringLiteral):
-        raise ValueError("the query is only a text; it must give numbers")
+        raise ValueError("the query is only a text; it must give numbers")  # noqa: TRY004 (of the text's type)
 
 
 def _placed(text: str, cause: str) -> str:

@@ -10,7 +10,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from aiops.definitions.fields import (
-    RULE_NAMES, Duration, LabelName, Labels, Model, Name, Number, ObjectCel, Positive, PromQL, RuleTemplate, Text,
+    RULE_NAMES,
+    Duration,
+    LabelName,
+    Labels,
+    Model,
+    Name,
+    Number,
+    ObjectCel,
+    Positive,
+    PromQL,
+    RuleTemplate,
+    Text,
 )  # fmt: skip
 from aiops.definitions.schema_detectors import DetectorModel
 from aiops.definitions.templates import check_template

@@ -133,7 +133,8 @@ def _check_nodes(tree: nodes.Template) -> None:
     for node in tree.find_all(nodes.Node):
         if not isinstance(node, _ALLOWED):
             kind = type(node).__name__.lower()
-            raise ValueError(f"line {node.lineno} of the template: {kind} is not allowed; write {{{{ name.field | filter }}}} or {{% if %}}")
+            words = f"line {node.lineno} of the template: {kind} is not allowed; write {{{{ name.field | filter }}}} or {{% if %}}"
+            raise ValueError(words)  # noqa: TRY004 (one kind of error for a template that cannot be used)
         if isinstance(node, (nodes.Getattr, nodes.Name)) and (node.attr if isinstance(node, nodes.Getattr) else node.name).startswith("_"):
             raise ValueError(f"line {node.lineno} of the template: names that begin with _ are not allowed")
 

@@ -62,7 +62,7 @@ class _Node:
     pairs: list[tuple[_Node, _Node]] | None = None
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """What ends the reading of a file: there is no sense in going on after it."""
 
     def __init__(self, line: int, message: str) -> None:
@@ -74,10 +74,9 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[Problem]]
     """All documents of a file that are not empty, and all that is wrong with it as YAML. A broken file gives no documents."""
     builder = _Builder(file)
     try:
-        if len(text.encode(errors="replace")) > MAX_BYTES:
-            raise _Refused(1, f"the file has more than {MAX_BYTES >> 20} MiB; split it")
+        _check_size(text)
         documents = builder.documents(yaml.parse(text, Loader=_LOADER))
-    except _Refused as refused:
+    except _RefusedError as refused:
         return [], [*builder.problems, Problem(file, refused.line, "yaml", refused.message)]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -88,6 +87,11 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[Problem]]
         line = text.count("\n", 0, error.position) + 1
         return [], [*builder.problems, Problem(file, line, "yaml", f"the character {error.character!r} is not allowed: {error.reason}")]
     return documents, builder.problems
+
+
+def _check_size(text: str) -> None:
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        raise _RefusedError(1, f"the file has more than {MAX_BYTES >> 20} MiB; split it")
 
 
 @dataclass(slots=True)
@@ -114,10 +118,10 @@ class _Builder:
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> _Node:
         line = event.start_mark.line + 1
         if depth > MAX_DEPTH:
-            raise _Refused(line, f"nested deeper than {MAX_DEPTH} levels")
+            raise _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:  # an anchor counts when its node is complete, so a node cannot hold itself
-                raise _Refused(line, f"the alias *{event.anchor} names no anchor that is complete before it")
+                raise _RefusedError(line, f"the alias *{event.anchor} names no anchor that is complete before it")
             return self.anchors[event.anchor]
         node = _Node(line)
         if isinstance(event, yaml.ScalarEvent):
@@ -163,9 +167,9 @@ class _Builder:
     def _plain(self, node: _Node, path: Path, lines: dict[Path, int]) -> Any:
         self.values += 1
         if self.values > MAX_VALUES:
-            raise _Refused(node.line, f"more than {MAX_VALUES} values after its aliases are expanded")
+            raise _RefusedError(node.line, f"more than {MAX_VALUES} values after its aliases are expanded")
         if len(path) > MAX_DEPTH:
-            raise _Refused(node.line, f"nested deeper than {MAX_DEPTH} levels after its aliases are expanded")
+            raise _RefusedError(node.line, f"nested deeper than {MAX_DEPTH} levels after its aliases are expanded")
         if node.items is not None:
             for index, item in enumerate(node.items):
                 lines[*path, index] = item.line

@@ -66,7 +66,10 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
-    """What an action is, for loading and for people: parameters, effect class, rights, kinds of target it takes (empty: any), undoable or not."""
+    """What an action is, for loading and for people: parameters, effect class, rights, kinds of target it takes (empty: any), undoable or not.
+
+    `one_of`: groups of parameters of which exactly one must be given.
+    """
 
     name: str
     doc: str
@@ -75,6 +78,7 @@ class ActionSpec:
     permissions: tuple[Permission, ...] = ()
     target_kinds: tuple[str, ...] = ()
     undoable: bool = False
+    one_of: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

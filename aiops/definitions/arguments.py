@@ -1,0 +1,100 @@
+"""A step's arguments against what its action declares: names, types, bounds; templates where text is taken.
+
+Neighbours: `compile_runbooks` calls it at load; `remediate.planner` renders what is still a template and types it again through `typed`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiops.definitions.fields import RUNBOOK_NAMES
+from aiops.definitions.problems import suggestion
+from aiops.definitions.templates import check_template
+from aiops.domain.duration import parse_duration
+from aiops.domain.runbook import ActionSpec, ParamSpec
+
+MAX_TEXT = 4000
+
+_CHANGE = re.compile(r"[+-][0-9]{1,6}(\.[0-9]{1,6})?%?")
+_TEXTUAL = ("string", "quantity-change")
+
+
+def check_arguments(action: ActionSpec, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Typed arguments with the defaults filled in (durations in seconds), and what is wrong as (name, message) pairs."""
+    typed_arguments: dict[str, Any] = {name: p.default for name, p in action.parameters.items() if p.default is not None}
+    wrong = [(name, suggestion(f"the action {action.name} takes no {name!r}", name, list(action.parameters))) for name in given if name not in action.parameters]
+    for name, parameter in action.parameters.items():
+        if name in given:
+            try:
+                typed_arguments[name] = typed(parameter, given[name], templates=True)
+            except ValueError as error:
+                wrong.append((name, str(error)))
+        elif parameter.required:
+            wrong.append((name, f"the action {action.name} needs it: {parameter.doc} ({wanted(parameter)})"))
+    wrong.extend(_choices(action, given))
+    return typed_arguments, wrong
+
+
+def _choices(action: ActionSpec, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for group in action.one_of:
+        found = [name for name in group if name in given]
+        if len(found) != 1:
+            yield group[0], f"the action {action.name} needs exactly one of {', '.join(group)} (now: {', '.join(found) or 'none'})"
+
+
+def typed(parameter: ParamSpec, value: Any, *, templates: bool = False) -> Any:
+    """The value in the parameter's type: durations become seconds, a whole float an int. Raises ValueError with what is allowed."""
+    if templates and isinstance(value, str) and ("{{" in value or "{%" in value):
+        if parameter.type not in _TEXTUAL:
+            raise ValueError(f"a template stands only where text is taken; this must be {wanted(parameter)}")
+        check_template(value, RUNBOOK_NAMES)
+        return value
+    if parameter.type == "strings":
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"must be {wanted(parameter)}")
+        element = ParamSpec("string", parameter.doc, choices=parameter.choices)
+        return tuple(typed(element, item, templates=templates) for item in value)
+    result = _converted(parameter, value)
+    if parameter.choices and result not in parameter.choices:
+        raise ValueError(suggestion(f"{value!r} is not allowed", str(value), list(parameter.choices)))
+    if isinstance(result, (int, float)) and not isinstance(result, bool):
+        low, high = parameter.minimum, parameter.maximum
+        if (low is not None and result < low) or (high is not None and result > high):
+            raise ValueError(f"{value!r} is out of bounds; it must be {wanted(parameter)}")
+    return result
+
+
+def _converted(parameter: ParamSpec, value: Any) -> Any:
+    kind = parameter.type
+    if kind == "bool" and isinstance(value, bool):
+        return value
+    if kind == "int" and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind == "float" and isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300:
+        return float(value)
+    if kind == "string" and isinstance(value, str) and len(value) <= MAX_TEXT:
+        return value
+    if kind == "quantity-change" and isinstance(value, str) and _CHANGE.fullmatch(value):
+        return value
+    if kind == "duration" and not isinstance(value, bool) and (isinstance(value, str) or value == 0):
+        return parse_duration(str(value))
+    raise ValueError(f"must be {wanted(parameter)}, not {str(value)[:40]!r}")
+
+
+_WORDS = {
+    "string": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "strings": "a list of texts",
+    "duration": "a duration such as 30s", "quantity-change": 'a change such as "+2", "-1" or "+50%", in quotes',
+}  # fmt: skip
+
+
+def wanted(parameter: ParamSpec) -> str:
+    """In words, with the bounds."""
+    words = _WORDS.get(parameter.type, parameter.type)
+    if parameter.choices:
+        return f"one of {', '.join(parameter.choices)}"
+    unit = " s" if parameter.type == "duration" else ""
+    low = f" from {parameter.minimum:g}{unit}" if parameter.minimum is not None else ""
+    high = f" up to {parameter.maximum:g}{unit}" if parameter.maximum is not None else ""
+    return f"{words}{low}{high}"
