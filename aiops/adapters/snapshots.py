@@ -10,6 +10,7 @@ import os
 import re
 import struct
 import threading
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -52,7 +53,8 @@ class FileSnapshots:
                 fresh.replace(path)
                 _sync_folder(self._folder)
             except OSError as error:
-                fresh.unlink(missing_ok=True)
+                with suppress(OSError):
+                    fresh.unlink(missing_ok=True)
                 raise StoreError(f"snapshots: {name} could not be written: {error.strerror}") from error
 
     def load(self, name: str) -> bytes | None:
