@@ -85,5 +85,5 @@ class ApiServer:
         )
 
     def stop(self) -> None:
-        """Stop."""
-        self.server.stop()
+        """Stop; soon by force, for it would wait up to a minute for open requests, and its data is thrown away."""
+        self.server.stop(grace_s=2)
