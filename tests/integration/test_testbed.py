@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -418,3 +420,31 @@ def test_ports_are_never_handed_out_twice() -> None:
 def test_prometheus_and_alertmanager_tools_are_at_hand() -> None:
     for program in (binaries.PROMTOOL, binaries.AMTOOL):
         assert shutil.which(str(binaries.debian_program(program)))
+
+
+def test_prometheus_asks_for_a_client_certificate() -> None:
+    server = Prometheus(mutual_tls=True)
+    try:
+        server.start()
+        assert server.certificates is not None
+        query = f"{server.url}/api/v1/query?query=1"
+        with pytest.raises(OSError, match=r"certificate|handshake|reset"):
+            web.call("GET", query, ca_file=server.certificates.ca)
+        context = ssl.create_default_context(cafile=str(server.certificates.ca))
+        context.load_cert_chain(server.certificates.client_cert, server.certificates.client_key)
+        with urllib.request.urlopen(query, context=context) as answer:
+            assert answer.status == 200
+    finally:
+        server.stop()
+
+
+def test_a_node_is_made_not_ready_by_a_label(plane: KubernetesPlane) -> None:
+    def ready() -> str:
+        found = plane.must("GET", "/api/v1/nodes/node-2")
+        return next(str(item["status"]) for item in found["status"]["conditions"] if item["type"] == "Ready")
+
+    plane.kubectl("label", "node", "node-2", "node-not-ready.stage.kwok.x-k8s.io=true")
+    eventually(lambda: ready() == "False", deadline_s=30, what="node-2 is not ready")
+    plane.kubectl("label", "node", "node-2", "node-not-ready.stage.kwok.x-k8s.io-")
+    eventually(lambda: ready() == "True", deadline_s=30, what="node-2 is ready")
+    eventually(lambda: not plane.must("GET", "/api/v1/nodes/node-2")["spec"].get("taints"), deadline_s=30, what="node-2 takes pods again")
