@@ -24,6 +24,20 @@ _STAGES = frozenset(s.value for s in Stage)
 
 Row = dict[str, Any]
 
+_T = tables.decisions
+# Built once: making a statement costs more than carrying it out.
+_FIND = (
+    select(_T.c.seq, _T.c.fold, _T.c.at, _T.c.last_at, _T.c.count, _T.c.detail)
+    .where(_T.c.fold.in_(bindparam("folds", expanding=True)), _T.c.last_at >= bindparam("low"), _T.c.last_at <= bindparam("high"))
+    .order_by(_T.c.last_at, _T.c.seq)
+)
+_REPEAT = (
+    update(_T)
+    .where(_T.c.seq == bindparam("of_seq"))
+    .values(count=bindparam("new_count"), last_at=bindparam("new_last"), detail=bindparam("new_detail"))
+)
+_ADD = insert(_T)
+
 
 def row(decision: Decision) -> Row:
     """The columns, with the hash of what makes it the same again."""
@@ -90,15 +104,12 @@ def store(connection: Connection, rows: list[Row]) -> None:
         if "seq" in old:
             repeated[old["seq"]] = old
     if repeated:
-        table = tables.decisions
-        statement = update(table).where(table.c.seq == bindparam("of_seq"))
-        statement = statement.values(count=bindparam("new_count"), last_at=bindparam("new_last"), detail=bindparam("new_detail"))
         connection.execute(
-            statement,
+            _REPEAT,
             [{"of_seq": s, "new_count": r["count"], "new_last": r["last_at"], "new_detail": r["detail"]} for s, r in repeated.items()],
         )
     if added:
-        connection.execute(insert(tables.decisions), added)
+        connection.execute(_ADD, added)
 
 
 def _same_span(old: Row, new: Row) -> bool:
@@ -107,15 +118,10 @@ def _same_span(old: Row, new: Row) -> bool:
 
 def _newest(connection: Connection, rows: list[Row]) -> dict[str, Row]:
     """The newest row of each fold among those that may still take a repetition."""
-    table = tables.decisions
     folds = sorted({r["fold"] for r in rows})
-    low = min(r["at"] for r in rows) - WITHIN
-    high = max(r["at"] for r in rows) + WITHIN
+    span = {"low": min(r["at"] for r in rows) - WITHIN, "high": max(r["at"] for r in rows) + WITHIN}
     found: dict[str, Row] = {}
     for start in range(0, len(folds), _CHUNK):
-        query = select(table.c.seq, table.c.fold, table.c.at, table.c.last_at, table.c.count, table.c.detail).where(
-            table.c.fold.in_(folds[start : start + _CHUNK]), table.c.last_at >= low, table.c.last_at <= high
-        )
-        for line in connection.execute(query.order_by(table.c.last_at, table.c.seq)).mappings():
+        for line in connection.execute(_FIND, {**span, "folds": folds[start : start + _CHUNK]}).mappings():
             found[line["fold"]] = dict(line)
     return found

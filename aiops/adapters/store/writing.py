@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, select
@@ -75,13 +76,17 @@ def apply(connection: Connection, prepared: Prepared) -> None:
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert, or replace the row of the same primary key."""
-    if not rows:
-        return
-    build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement: Any = build(table)
+    if rows:
+        connection.execute(_upsert(table, connection.dialect.name), list(rows))
+
+
+@cache
+def _upsert(table: Table, dialect: str) -> Any:
+    """Built once: making the statement costs more than carrying it out."""
+    statement: Any = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     keys = [c.name for c in table.primary_key]
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
+    changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
 def _append(connection: Connection, execution: str, rows: list[Row]) -> None:

@@ -46,7 +46,7 @@ def any_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(any_of(arguments[0]), any_of(arguments[1]), max_size=2)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from(list(hint))
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
         return st.builds(hint, **{f.name: any_of(hints[f.name]) for f in dataclasses.fields(hint)})
     raise TypeError(f"no strategy for {hint}")
