@@ -1,0 +1,26 @@
+"""The command line put together. Neighbours: each file of this folder is one command group."""
+
+from __future__ import annotations
+
+import typer
+
+from aiops.cli import ask, definitions, incidents, review
+
+app = typer.Typer(
+    name="aiops",
+    help="Keeps Kubernetes platforms healthy: detects, plans, acts under guardrails, verifies, tells. Nothing is written without `run --act`.",
+    epilog="Exit codes: 0 done, 1 problems found or failed, 2 wrong usage, 3 no such thing, 4 a server or the store could not be reached.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(review.app, name="review")
+app.command()(definitions.check)
+app.command()(definitions.schema)
+app.command()(ask.why)
+app.command()(ask.approve)
+app.command()(ask.reject)
+app.command()(ask.undo)
+app.command()(ask.pause)
+app.command()(ask.resume)
