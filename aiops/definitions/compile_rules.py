@@ -5,44 +5,32 @@ Neighbours: `loader` calls `compile_rule` with a model that `problems.validate` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from aiops.definitions.cel import compile_expression
-from aiops.definitions.problems import suggestion
 from aiops.definitions.schema_detectors import specification
 from aiops.definitions.schema_rules import LogsModel, RuleModel
+from aiops.definitions.source_names import KUBERNETES, Meant, meant
 from aiops.domain.rule import Direction, LogQuery, MetricKind, MissingData, ObjectQuery, PromQuery, Query, Rule, TargetTemplate
 from aiops.domain.signal import Severity
 
-KUBERNETES = "kubernetes"
-DEFAULT_SOURCES: Mapping[str, str] = {"query": "prometheus", "logs": "elasticsearch", "objects": KUBERNETES}
-"""Source type by the kind of query; a source of the same name is the default."""
+SOURCE_TYPES: Mapping[str, str] = {"query": "prometheus", "logs": "elasticsearch", "objects": KUBERNETES}
+"""Which type of source each kind of query asks."""
 
 
-def query_kind(model: RuleModel) -> str:
-    """`query`, `logs` or `objects`: the one that is given."""
-    return "query" if model.query is not None else "logs" if model.logs is not None else "objects"
+def source_of(model: RuleModel, sources: Mapping[str, str] | None) -> Meant:
+    """The source the rule asks. `sources`: name → type; None: nothing is known."""
+    kind = "query" if model.query is not None else "logs" if model.logs is not None else "objects"
+    return meant(model.source, SOURCE_TYPES[kind], sources)
 
 
-def check_sources(model: RuleModel, sources: Mapping[str, str] | None) -> Iterator[tuple[str, str]]:
-    """(key, message) where the rule's source is not configured or is of another type. `sources`: name → type; None: nothing is known, nothing is said."""
-    kind = query_kind(model)
-    name = model.source or DEFAULT_SOURCES[kind]
-    if sources is None or (kind == "objects" and name == KUBERNETES):
-        return
-    if name not in sources:
-        yield "source", suggestion(f"no source {name!r} in the settings", name, sorted(sources))
-    elif sources[name] != DEFAULT_SOURCES[kind]:
-        yield "source", f"the source {name!r} is of type {sources[name]}; {kind} needs one of type {DEFAULT_SOURCES[kind]}"
-
-
-def compile_rule(model: RuleModel, file: str, line: int) -> Rule:
+def compile_rule(model: RuleModel, source: str, file: str, line: int) -> Rule:
     """The domain's rule, expressions compiled."""
     volume, threshold = model.minimum_volume, model.detector.type == "threshold"
     below = threshold and getattr(model.detector, "below", None) is not None
     return Rule(
         name=model.name,
-        source=model.source or DEFAULT_SOURCES[query_kind(model)],
+        source=source,
         query=_query(model),
         every=model.every,
         detector=specification(model.detector),

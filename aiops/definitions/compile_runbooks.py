@@ -1,6 +1,6 @@
 """Runbook models to `domain.runbook.Runbook`, with what can only be known together: actions, step order, sources.
 
-Neighbours: `loader` calls `check_steps`, `check_names` and, if nothing is wrong, `compile_runbook`.
+Neighbours: `loader` calls `check_steps`, `named` and, if nothing is wrong, `compile_runbook`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from aiops.definitions.arguments import check_arguments
 from aiops.definitions.cel import compile_expression
 from aiops.definitions.problems import suggestion
 from aiops.definitions.schema_runbooks import RunbookModel, StepModel, VerifyModel
+from aiops.definitions.source_names import Meant, meant, sighted
 from aiops.definitions.yaml_tree import Path
 from aiops.domain.outcome import GuardMode
 from aiops.domain.runbook import ActionSpec, GuardSpec, Mode, OnFailure, Retry, Runbook, StepSpec, VerifySpec
@@ -64,19 +65,27 @@ def check_steps(data: Any, actions: Mapping[str, ActionSpec]) -> Iterator[Wrong]
         yield ("steps", names.index(cycle[0]), "needs"), f"the steps wait for each other: {' → '.join(cycle)}; break the circle"
 
 
-def check_names(model: RunbookModel, sources: Mapping[str, str] | None, guards: Collection[str] | None) -> Iterator[Wrong]:
-    """(path, message) for sources and guards that are not there. None: nothing is known, nothing is said."""
-    if sources is not None:
-        for place, name in enumerate(model.needs_sight):
-            if name not in sources:
-                yield ("needsSight", place), suggestion(f"no source {name!r} in the settings", name, sorted(sources))
-        if model.verify and model.verify.source not in sources:
-            yield ("verify", "source"), suggestion(f"no source {model.verify.source!r} in the settings", model.verify.source, sorted(sources))
-        elif model.verify and sources[model.verify.source] != "prometheus":
-            yield ("verify", "source"), f"the source {model.verify.source!r} is of type {sources[model.verify.source]}; verify needs type prometheus"
-    for name in model.guards.modes if guards is not None else ():
-        if name not in (guards or ()):
-            yield ("guards", "modes", name), suggestion(f"no guard {name!r}", name, sorted(guards or ()))
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The sources a runbook asks, under their configured names; what is wrong with the names it uses; why it is left out, if it is."""
+
+    verify_source: str
+    needs_sight: tuple[str, ...]
+    wrong: tuple[Wrong, ...]
+    absent: tuple[Wrong, ...]
+
+
+def named(model: RunbookModel, sources: Mapping[str, str] | None, guards: Collection[str] | None) -> Named:
+    """Find the sources and guards that the runbook names. None: nothing is known, names are taken as they are."""
+    verify = meant(model.verify.source, "prometheus", sources) if model.verify else Meant()
+    places: list[tuple[Path, Meant]] = [(("verify", "source"), verify)]
+    places += [(("needsSight", index), sighted(name, sources)) for index, name in enumerate(model.needs_sight)]
+    wrong: list[Wrong] = [(path, found.wrong) for path, found in places if found.wrong]
+    if guards is not None:
+        known = sorted(guards)
+        wrong += [(("guards", "modes", name), suggestion(f"no guard {name!r}", name, known)) for name in model.guards.modes if name not in known]
+    sights = tuple(dict.fromkeys(found.name for _, found in places[1:] if found.name))
+    return Named(verify.name, sights, tuple(wrong), tuple((path, found.absent) for path, found in places if found.absent))
 
 
 def find_cycle(needs: Mapping[str, Collection[str]]) -> list[str]:
@@ -100,7 +109,7 @@ def find_cycle(needs: Mapping[str, Collection[str]]) -> list[str]:
     return []
 
 
-def compile_runbook(model: RunbookModel, *, actions: Mapping[str, ActionSpec], content_hash: str, file: str, line: int) -> Runbook:
+def compile_runbook(model: RunbookModel, names: Named, *, actions: Mapping[str, ActionSpec], content_hash: str, file: str, line: int) -> Runbook:
     """The domain's runbook, expressions compiled and arguments typed."""
     guards = model.guards
     return Runbook(
@@ -110,8 +119,8 @@ def compile_runbook(model: RunbookModel, *, actions: Mapping[str, ActionSpec], c
         steps=tuple(_step(step, actions[step.action]) for step in model.steps),
         description=model.description,
         priority=model.priority,
-        needs_sight=tuple(model.needs_sight),
-        verify=_verify(model.verify) if model.verify else None,
+        needs_sight=names.needs_sight,
+        verify=_verify(model.verify, names.verify_source) if model.verify else None,
         undo_on_failure=model.undo_on_failure,
         guards=GuardSpec(
             cooldown=guards.cooldown,
@@ -143,9 +152,9 @@ def _step(model: StepModel, action: ActionSpec) -> StepSpec:
     )
 
 
-def _verify(model: VerifyModel) -> VerifySpec:
+def _verify(model: VerifyModel, source: str) -> VerifySpec:
     return VerifySpec(
-        source=model.source,
+        source=source,
         query=model.query,
         passes=compile_expression(model.passes, "verify"),
         after=model.after,

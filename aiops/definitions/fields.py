@@ -19,8 +19,10 @@ from aiops.domain.duration import parse_duration
 
 API_VERSION = "aiops/v1"
 
-RULE_NAMES = ("labels", "value", "expected", "severity", "rule")
-"""What a rule's templates may speak of: the series' labels, the value and what was expected (numbers, or none), the rule's name."""
+SUMMARY_NAMES = ("labels", "value", "expected", "rule", "target")
+"""What a rule's summary may speak of: the series' labels, the value and what was expected (numbers, or none), the rule's name, the target as text."""
+TARGET_NAMES = ("labels",)
+"""What a rule's target may speak of."""
 RUNBOOK_NAMES = ("incident", "target", "cluster")
 """What a runbook's templates may speak of: the facts of the `match` vocabulary."""
 
@@ -90,5 +92,5 @@ MatchCel = Annotated[str, AfterValidator(_expression("match")), Field(descriptio
 StepCel = Annotated[str, AfterValidator(_expression("step")), Field(description="CEL over incident.*, target.*, cluster.*, steps; gives bool")]
 VerifyCel = Annotated[str, AfterValidator(_expression("verify")), Field(description="CEL over value, baseline, count; gives bool")]
 ObjectCel = Annotated[str, AfterValidator(_expression("object")), Field(description="CEL over object and now (Unix seconds); gives a number")]
-RuleTemplate = Annotated[str, Field(max_length=2000), AfterValidator(_template(RULE_NAMES))]
-RunbookTemplate = Annotated[str, Field(max_length=2000), AfterValidator(_template(RUNBOOK_NAMES))]
+Summary = Annotated[str, Field(max_length=2000), AfterValidator(_template(SUMMARY_NAMES))]
+TargetTemplate = Annotated[str, Field(max_length=500), AfterValidator(_template(TARGET_NAMES))]

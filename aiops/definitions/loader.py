@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from aiops.definitions.compile_rules import check_sources, compile_rule
-from aiops.definitions.compile_runbooks import check_names, check_steps, compile_runbook
+from aiops.definitions.compile_rules import compile_rule, source_of
+from aiops.definitions.compile_runbooks import check_steps, compile_runbook, named
 from aiops.definitions.fields import API_VERSION
 from aiops.definitions.problems import suggestion, validate
 from aiops.definitions.schema_rules import RuleModel, RuleSetHeader
@@ -36,12 +36,16 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """What was loaded: rules and runbooks in the order of file names, every problem, and a hash that changes with any content."""
+    """What was loaded: rules and runbooks in the order of file names, every problem, and a hash that changes with any content.
+
+    `notes` are no problems: what is left out because the settings have no source of its type.
+    """
 
     rules: tuple[Rule, ...]
     runbooks: tuple[Runbook, ...]
     problems: tuple[Problem, ...]
     hash: str
+    notes: tuple[Problem, ...] = ()
 
 
 def load_definitions(
@@ -63,7 +67,7 @@ def load_definitions(
             for file in loading.files(Path(path)):
                 loading.read(file, kind)
     problems = sorted(loading.problems, key=lambda p: (p.file, p.line))
-    return Definitions(tuple(loading.rules), tuple(loading.runbooks), tuple(problems), _digest(loading.contents))
+    return Definitions(tuple(loading.rules), tuple(loading.runbooks), tuple(problems), _digest(loading.contents), tuple(loading.notes))
 
 
 @dataclass(slots=True)
@@ -76,6 +80,7 @@ class _Loading:
     rules: list[Rule] = field(default_factory=list)
     runbooks: list[Runbook] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
     contents: list[Any] = field(default_factory=list)
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
     done: set[Path] = field(default_factory=set)
@@ -161,10 +166,13 @@ class _Loading:
             model = self._valid(RuleModel, data, file, document, base)
             if model is None:
                 continue
-            wrong = [Problem(file, document.line((*base, key)), dotted((*base, key)), words) for key, words in check_sources(model, self.sources)]
-            self.problems.extend(wrong)
-            if unique and not wrong:
-                self.rules.append(compile_rule(model, file, line))
+            source, path = source_of(model, self.sources), (*base, "source")
+            if source.wrong:
+                self.problems.append(Problem(file, document.line(path), dotted(path), source.wrong))
+            elif source.absent:
+                self.notes.append(Problem(file, line, dotted(base), f"the rule {model.name} is left out: {source.absent}"))
+            elif unique:
+                self.rules.append(compile_rule(model, source.name, file, line))
 
     def _runbook(self, document: Document, file: str) -> None:
         data = document.data
@@ -174,11 +182,16 @@ class _Loading:
             at = document.line(("metadata", "name"))
             unique = self._unique("runbook", metadata["name"], f"{file}:{at}", Problem(file, at, "metadata.name", ""))
         model = self._valid(RunbookModel, data, file, document)
-        found = [*check_steps(data.get("steps"), self.actions), *(check_names(model, self.sources, self.guards) if model else ())]
+        names = named(model, self.sources, self.guards) if model else None
+        found = [*check_steps(data.get("steps"), self.actions), *(names.wrong if names else ())]
         self.problems.extend(Problem(file, document.line(path), dotted(path), words) for path, words in found)
-        if model and unique and not found:
-            line = document.line(())
-            self.runbooks.append(compile_runbook(model, actions=self.actions, content_hash=_digest(data), file=file, line=line))
+        if model is None or names is None or found or not unique:
+            return
+        line = document.line(())
+        if names.absent:
+            self.notes.append(Problem(file, line, dotted(names.absent[0][0]), f"the runbook {model.metadata.name} is left out: {names.absent[0][1]}"))
+        else:
+            self.runbooks.append(compile_runbook(model, names, actions=self.actions, content_hash=_digest(data), file=file, line=line))
 
 
 def _digest(content: Any) -> str:

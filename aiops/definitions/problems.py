@@ -70,7 +70,7 @@ def _other(kind: str, item: Any, context: Any) -> str:
 
 
 def _listed(expected: str) -> list[str]:
-    """pydantic's `'a', 'b' or 'c'` as a list."""
+    """Pydantic's `'a', 'b' or 'c'` as a list."""
     return expected.replace(" or ", ", ").replace("'", "").split(", ")
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from aiops.definitions.fields import (
-    RULE_NAMES,
     Duration,
     LabelName,
     Labels,
@@ -20,18 +19,16 @@ from aiops.definitions.fields import (
     ObjectCel,
     Positive,
     PromQL,
-    RuleTemplate,
+    Summary,
+    TargetTemplate,
     Text,
 )  # fmt: skip
 from aiops.definitions.schema_detectors import DetectorModel
-from aiops.definitions.templates import check_template
 from aiops.domain.target import KINDS
 
 
 def _kind(text: str) -> str:
-    if "{{" in text:
-        check_template(text, RULE_NAMES)
-    elif text not in KINDS:
+    if text not in KINDS:
         raise ValueError(f"no kind {text!r}; allowed: {', '.join(sorted(KINDS))}")
     return text
 
@@ -72,8 +69,8 @@ class TargetModel(Model):
     """Whom a signal is about, as templates over the series' labels. `owner` climbs from a pod to its workload."""
 
     kind: Annotated[str, AfterValidator(_kind)]
-    namespace: RuleTemplate = ""
-    name: RuleTemplate
+    namespace: TargetTemplate = ""
+    name: TargetTemplate
     owner: bool = False
 
 
@@ -85,7 +82,7 @@ class DeadBandModel(Model):
 
 
 class MinimumVolumeModel(Model):
-    """Fewer events than this and the series is not judged. The query's series must carry the same labels as the rule's own."""
+    """Fewer events than this and the series is not judged. The labels of the query's series must all stand on the rule's own."""
 
     query: PromQL
     value: float = Field(gt=0, le=1e300)
@@ -96,7 +93,7 @@ class RuleModel(Model):
 
     name: Name
     description: Text = ""
-    source: Name | None = Field(default=None, description="default: prometheus for query, elasticsearch for logs, kubernetes for objects")
+    source: Name | None = Field(default=None, description="default: the one source of the fitting type")
     query: PromQL | None = None
     logs: LogsModel | None = None
     objects: ObjectsModel | None = None
@@ -113,7 +110,7 @@ class RuleModel(Model):
     detector: DetectorModel
     target: TargetModel | None = None
     labels: Labels = Field(default_factory=dict)
-    summary: RuleTemplate = ""
+    summary: Summary = ""
     inhibits: list[Annotated[Labels, Field(min_length=1)]] = Field(
         default_factory=list, description="matchers of the signals on the same target that count for nothing while this one fires"
     )

@@ -38,7 +38,7 @@ class StepModel(Model):
 class VerifyModel(Model):
     """Measure the level after acting: from `after` on, each `every`, until `passes` was true for `for`; otherwise failed at `within`."""
 
-    source: Name = "prometheus"
+    source: Name | None = Field(default=None, description="default: the one source of type prometheus")
     query: PromQLTemplate
     passes: VerifyCel
     after: Duration = Field(default=15.0)
@@ -83,7 +83,7 @@ class RunbookModel(Model):
     mode: Literal["observe", "suggest", "approve", "auto"] = Field(default="suggest", description="how far it may go by itself")
     priority: int = Field(default=100, ge=0, le=10_000, description="lower is tried first")
     match: MatchCel
-    needs_sight: Annotated[list[Name], Field(max_length=20)] = Field(default_factory=list, description="sources that must be seen while it acts")
+    needs_sight: Annotated[list[Name], Field(max_length=20)] = Field(default_factory=list, description="sources, by name or type, that must be seen while it acts")
     steps: Annotated[list[StepModel], Field(min_length=1, max_length=50)]
     verify: VerifyModel | None = None
     undo_on_failure: bool = True
