@@ -25,19 +25,28 @@ class ExecutionState(StrEnum):
 
 
 class StepState(StrEnum):
-    """INTENDED: the intent is durable, whether the effect happened is to be looked up. STARTED: the effect is recorded, the check is not passed."""
+    """INTENDED: the intent is durable, whether the effect happened is to be looked up. STARTED: the effect is recorded, the check is not passed.
+
+    UNDO_INTENDED and UNDO_STARTED are the same for the inverse.
+    """
 
     PENDING = "pending"
     INTENDED = "intended"
     STARTED = "started"
     DONE = "done"
     UNDO_INTENDED = "undo-intended"
+    UNDO_STARTED = "undo-started"
     UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)
 class StepRun:
-    """One step's progress. `key` is the operation key of the current attempt; `pre_state` what was relied on; `inverse` arguments that undo it."""
+    """One step's progress. `key` is the operation key of the current attempt; `pre_state` what was relied on; `inverse` arguments that undo it.
+
+    `attempt` rises with each intent and never starts anew; `tries` counts the answers that were refusals, `lost` the intents that were
+    never sent. `effect`: it is known to have happened, and `leaves` are the keys of `pre_state` as it left them. `reversal` is the undo's
+    own pre-state, `undo` what came of undoing.
+    """
 
     name: str
     state: StepState = StepState.PENDING
@@ -49,6 +58,12 @@ class StepRun:
     result: Result | None = None
     started_at: float = 0.0
     due_at: float = 0.0
+    tries: int = 0
+    lost: int = 0
+    effect: bool = False
+    leaves: Mapping[str, Any] = field(default_factory=dict)
+    reversal: Mapping[str, Any] = field(default_factory=dict)
+    undo: Result | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Notify:
     spec = ActionSpec(
         name="notify",
         doc="Tell people, in the incident's thread.",
-        effect=EffectClass.NAMED,
+        effect=EffectClass.NONE,
         parameters={
             "message": ParamSpec("string", "the text", required=True),
             "severity": ParamSpec("string", "decides the channel", default="warning", choices=tuple(s.value for s in Severity)),

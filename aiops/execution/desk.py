@@ -1,0 +1,124 @@
+"""What every part of the engine works with: ports, settings, and the one way in which progress is written down.
+
+Neighbours: `executor` makes the desk; `effects`, `recovery`, `forward`, `undo`, `verify` and `approval` are functions over it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aiops.domain.decision import Decision, Stage
+from aiops.domain.execution import EntryKind, Execution, ExecutionState, JournalEntry
+from aiops.domain.expression import Compiler
+from aiops.domain.ids import operation_key
+from aiops.domain.message import Message
+from aiops.domain.outcome import Outcome, Result, Verdict
+from aiops.domain.plan import Plan
+from aiops.execution.actions.contract import Action, Channels, Context
+from aiops.execution.actions.registry import REGISTRY
+from aiops.execution.leases import Leases, lease_name
+from aiops.execution.settings import EngineSettings
+from aiops.ports.cache import Cache
+from aiops.ports.clock import Clock
+from aiops.ports.cluster import Cluster
+from aiops.ports.sources import MetricSource
+from aiops.ports.storage import Changes, Store
+from aiops.ports.telemetry import NullTelemetry, Telemetry
+
+log = logging.getLogger(__name__)
+
+Permit = Callable[[Execution], Verdict | None]
+"""Asked before each effect; a verdict that refuses ends the run before the effect is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What effects go through: clusters by context and caches by name. `simulated` hands only record."""
+
+    clusters: Mapping[str, Cluster]
+    caches: Mapping[str, Cache]
+    simulated: bool
+
+
+def _silent(execution: Execution) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`acting` carries out real runs, `rehearsal` simulated ones and previews; in dry-run both are the same. `tell` is called after each write."""
+
+    store: Store
+    acting: Hands
+    rehearsal: Hands
+    sources: Mapping[str, MetricSource]
+    clock: Clock
+    leases: Leases
+    compile: Compiler
+    settings: EngineSettings
+    telemetry: Telemetry = field(default_factory=NullTelemetry)
+    actions: Mapping[str, Action] = field(default_factory=lambda: REGISTRY)
+    tell: Callable[[Execution], None] = _silent
+    permit: Permit = lambda _execution: None
+    channels: Channels = lambda _severity, _target: ("",)
+
+    def hands(self, execution: Execution) -> Hands:
+        """A simulated run goes through the rehearsal's hands, whatever the daemon was started as."""
+        return self.rehearsal if execution.simulated else self.acting
+
+    def context(self, execution: Execution, label: str, attempt: int) -> Context:
+        """For one try of one step. KeyError if the cluster is not known."""
+        return self.plan_context(execution.plan, self.hands(execution), operation_key(execution.id, label, attempt), execution.id)
+
+    def plan_context(self, plan: Plan, hands: Hands, key: str, execution: str = "") -> Context:
+        """For a plan through given hands."""
+        return Context(
+            target=plan.target, cluster=hands.clusters[plan.target.context], caches=hands.caches, now=self.clock.now(), key=key,
+            execution=execution, incident=plan.incident, request_timeout=self.settings.request_timeout, channels=self.channels,
+        )
+
+    def entry(self, execution: Execution, kind: EntryKind, *, step: str = "", attempt: int = 0, **data: Any) -> JournalEntry:
+        """A journal line of now."""
+        return JournalEntry(execution.id, kind, self.clock.now(), step, attempt, data)
+
+    def decision(self, execution: Execution, stage: Stage, subject: str, result: Result) -> Decision:
+        """The record of why, for `aiops why`."""
+        passed = result.outcome in (Outcome.SUCCEEDED, Outcome.SIMULATED)
+        return Decision(
+            self.clock.now(), stage, subject, passed, result.reason, result.detail, execution.target, execution.plan.incident, execution.id,
+        )
+
+    def save(
+        self,
+        execution: Execution,
+        *entries: JournalEntry,
+        decisions: tuple[Decision, ...] = (),
+        messages: tuple[Message, ...] = (),
+        quiet: bool = False,
+    ) -> Execution:
+        """One transaction under the lease, durable when it returns; then, unless `quiet`, it is told. Raises StoreError, LeaseLostError."""
+        now = self.clock.now()
+        execution = replace(execution, updated_at=now)
+        changes = Changes(executions=(execution,), entries=entries, decisions=decisions, messages=messages)
+        self.store.write(changes, lease=self.leases.current(lease_name(execution)), now=now)
+        if not quiet:
+            self.tell(execution)
+        return execution
+
+    def finish(self, execution: Execution, result: Result, *entries: JournalEntry, decisions: tuple[Decision, ...] = ()) -> Execution:
+        """The run is over."""
+        execution = replace(execution, state=ExecutionState.DONE, result=result, due_at=self.clock.now())
+        end = self.entry(execution, EntryKind.FINISHED, outcome=result.outcome.value, reason=result.reason, detail=result.detail)
+        final = self.decision(execution, Stage.ACT, execution.plan.runbook, result)
+        saved = self.save(execution, *entries, end, decisions=(*decisions, final))
+        self.telemetry.count("executions", outcome=result.outcome.value, runbook=execution.plan.runbook)
+        log.info("run %s ended: %s %s %s", execution.id, result.outcome, result.reason, result.detail, extra=ids(execution))
+        return saved
+
+
+def ids(execution: Execution) -> dict[str, str]:
+    """For log lines."""
+    return {"execution": execution.id, "incident": execution.plan.incident}

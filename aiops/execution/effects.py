@@ -1,0 +1,135 @@
+"""Making one effect happen once: prepare on a fresh read, write the intent, send, write the effect; later, check.
+
+The order is the law here: an intent is durable, under a lease with enough time left, before anything is sent. Where no answer comes, nothing
+is assumed: the step stays intended and `recovery` looks. Neighbours: `lanes` gives the direction, `forward` and `undo` call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from aiops.domain.errors import CacheUnavailableError, ClusterError, ClusterUnavailableError, ConflictError, InvalidError, LeaseLostError
+from aiops.domain.execution import Execution, StepRun
+from aiops.domain.outcome import Outcome, Result
+from aiops.domain.plan import Change, PlannedStep
+from aiops.execution import recovery
+from aiops.execution.actions.contract import Context, Done, Effect, Failed, Prepared
+from aiops.execution.changes import change_of, redacted
+from aiops.execution.desk import Desk, ids, log
+from aiops.execution.failures import MALFORMED, result_of
+from aiops.execution.lanes import Lane
+from aiops.execution.leases import lease_name
+from aiops.execution.progress import settle_due, with_step
+from aiops.execution.settling import defer, retry_or_settle, settle
+
+
+def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Execution:
+    """Prepare and send one try. Returns the run as it was last saved."""
+    if refusal := _not_allowed(desk, execution, step):
+        return settle(desk, execution, step, run, lane, refusal)
+    context = desk.context(execution, lane.label(step), run.attempt + 1)
+    run = run if run.started_at else replace(run, started_at=context.now)
+    try:
+        prepared = desk.actions[step.action].prepare(context, lane.arguments(step, run))
+    except ClusterUnavailableError as error:
+        return _unreadable(desk, execution, step, run, lane, error)
+    except (ClusterError, CacheUnavailableError, *MALFORMED) as error:
+        return settle(desk, execution, step, run, lane, result_of(error)[0])
+    stop = prepared.skip if prepared.skip and prepared.skip.outcome is Outcome.SKIPPED else lane.objection(execution, run, prepared) or prepared.skip
+    if stop:
+        return settle(desk, execution, step, run, lane, stop)
+    return _send(desk, execution, step, run, lane, context, prepared)
+
+
+def _not_allowed(desk: Desk, execution: Execution, step: PlannedStep) -> Result | None:
+    """Why nothing may be sent at all, or None."""
+    hands = desk.hands(execution)
+    if step.action not in desk.actions:
+        return Result(Outcome.ERROR, "UnknownAction", f"there is no action {step.action!r}")
+    if execution.plan.target.context not in hands.clusters:
+        return Result(Outcome.ERROR, "UnknownCluster", f"no cluster {execution.plan.target.context!r} in the settings")
+    if hands.simulated and not execution.simulated:
+        return Result(Outcome.ERROR, "ActingSwitchedOff", "the run was begun for real, and now the daemon runs dry")
+    kinds = desk.actions[step.action].spec.target_kinds
+    if kinds and execution.plan.target.kind not in kinds:
+        return Result(Outcome.ERROR, "WrongKind", f"{step.action} takes {', '.join(kinds)}, not {execution.plan.target.kind}")
+    verdict = None if execution.simulated else desk.permit(execution)
+    if verdict is not None and verdict.refuses:
+        return Result(Outcome.ERROR, verdict.reason, verdict.detail or f"refused by {verdict.guard}")
+    return None
+
+
+def _unreadable(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, error: ClusterUnavailableError) -> Execution:
+    """Nothing was sent: look again for a while, but not until what was planned on is stale."""
+    now = desk.clock.now()
+    if now - run.started_at >= min(desk.settings.patience, step.timeout):
+        return settle(desk, execution, step, run, lane, result_of(error)[0])
+    return defer(desk, execution, replace(run, state=lane.pending), desk.settings.again_after)
+
+
+def _send(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, context: Context, prepared: Prepared) -> Execution:
+    name = lease_name(execution)
+    desk.leases.extend(name)
+    run = replace(lane.keep(run, prepared), state=lane.intended, attempt=run.attempt + 1, key=context.key, due_at=context.now)
+    intent = desk.entry(
+        execution, lane.intent, step=step.name, attempt=run.attempt, key=context.key, action=step.action, request=redacted(prepared.request),
+        pre_state=dict(prepared.pre_state), leaves=dict(prepared.leaves), inverse=dict(prepared.inverse), token=desk.leases.current(name).token,
+    )
+    execution = desk.save(settle_due(with_step(execution, run), context.now), intent, quiet=True)
+    if not desk.leases.enough(name):  # the disk took its time: another owner might have begun before our request lands
+        raise LeaseLostError(f"too little is left of the lease {name} to send what was intended")
+    began = desk.clock.monotonic()
+    try:
+        effect = desk.actions[step.action].start(context, prepared)
+    except ClusterUnavailableError as error:
+        log.warning("no answer to %s, will look whether it happened: %s", context.key, error, extra=ids(execution))
+        return defer(desk, execution, run, desk.settings.look_after)
+    except (InvalidError, ConflictError) as error:
+        return recovery.after_refusal(desk, execution, step, run, lane, error)
+    except (ClusterError, CacheUnavailableError) as error:
+        return retry_or_settle(desk, execution, step, run, lane, *result_of(error))
+    desk.telemetry.observe("effect", desk.clock.monotonic() - began, action=step.action)
+    return _record(desk, execution, step, run, lane, prepared, effect)
+
+
+def _record(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, prepared: Prepared, effect: Effect) -> Execution:
+    """Write down what came back. What was only recorded by a dry writer ends here: there is nothing to wait for."""
+    change = change_of(lane.label(step), step.action, execution.target, prepared.request, effect)
+    kept = lane.kept(run)
+    run = lane.keep(run, replace(kept, output={**kept.output, **effect.output}, leaves=effect.leaves or kept.leaves))
+    entry = desk.entry(execution, lane.effect, step=step.name, attempt=run.attempt, key=run.key, applied=effect.applied, change=asdict(change))
+    execution = _with_change(execution, change)
+    if execution.simulated or not effect.applied:
+        result = Result(Outcome.SIMULATED, "DryRun", effect.note or change.note or "recorded only")
+        return settle(desk, execution, step, run, lane, result, entry)
+    run = replace(run, state=lane.started, effect=True, due_at=desk.clock.now())
+    return desk.save(settle_due(with_step(execution, run), desk.clock.now()), entry, messages=effect.messages)
+
+
+def _with_change(execution: Execution, change: Change) -> Execution:
+    """What was sent takes the place of what was foreseen. The plan's hash covers neither."""
+    others = tuple(old for old in execution.plan.changes if old.step != change.step)
+    return replace(execution, plan=replace(execution.plan, changes=(*others, change)))
+
+
+def check(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Execution:
+    """Look whether what was started is complete."""
+    now = desk.clock.now()
+    overdue = now - run.started_at >= step.timeout
+    late = Result(Outcome.FAILED, "TimedOut", f"not complete after {step.timeout:g} s")
+    try:
+        context = desk.context(execution, lane.label(step), run.attempt)
+        checked = desk.actions[step.action].check(context, lane.kept(run), run.started_at)
+    except ClusterUnavailableError:
+        return settle(desk, execution, step, run, lane, late) if overdue else defer(desk, execution, run, desk.settings.again_after)
+    except (ClusterError, CacheUnavailableError, *MALFORMED) as error:
+        return settle(desk, execution, step, run, lane, result_of(error)[0])
+    if isinstance(checked, Done):
+        kept = lane.kept(run)
+        run = lane.keep(run, replace(kept, output={**kept.output, **checked.output}))
+        return settle(desk, execution, step, run, lane, Result(Outcome.SUCCEEDED, "Completed", checked.detail))
+    if isinstance(checked, Failed):
+        return settle(desk, execution, step, run, lane, checked.result)
+    if overdue:
+        return settle(desk, execution, step, run, lane, replace(late, detail=f"{late.detail}: {checked.detail}"))
+    return defer(desk, execution, run, min(checked.due_in, max(run.started_at + step.timeout - now, 0.0)))

@@ -1,0 +1,107 @@
+"""A running run: which step is next, whether it is to be done at all, and what all steps together come to.
+
+Neighbours: `effects` makes a step's effect, `recovery` clears up after a crash, `verify` and `undo` follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aiops.domain.errors import ExpressionError, SourceError
+from aiops.domain.execution import Execution, ExecutionState, StepRun, StepState
+from aiops.domain.outcome import Outcome, Result
+from aiops.domain.plan import PlannedStep
+from aiops.domain.runbook import EffectClass, OnFailure
+from aiops.execution import effects, recovery, verify
+from aiops.execution.desk import Desk
+from aiops.execution.lanes import FORWARD
+from aiops.execution.progress import begun, open_steps, pick, planned, reversible, settle_due, step_facts, stopping_failure
+from aiops.execution.settling import defer, settle
+from aiops.execution.undo import enter_undo
+
+_AT_WORK = (ExecutionState.RUNNING, ExecutionState.VERIFYING, ExecutionState.UNDOING)
+
+
+def move(desk: Desk, execution: Execution) -> Execution:
+    """One transition."""
+    if not begun(execution) and (other := busy_with(desk, execution)):
+        return desk.finish(execution, Result(Outcome.SKIPPED, "TargetBusy", f"run {other} is at work on {execution.target}"))
+    if not open_steps(execution):
+        return conclude(desk, execution)
+    run, now = pick(execution, desk.clock.now()), desk.clock.now()
+    if run is None:
+        return desk.save(settle_due(execution, now), quiet=True)
+    step = planned(execution.plan, run.name)
+    if run.state is StepState.INTENDED:
+        return recovery.resolve(desk, execution, step, run, FORWARD)
+    if run.state is StepState.STARTED:
+        return effects.check(desk, execution, step, run, FORWARD)
+    return _begin(desk, execution, step, run)
+
+
+def busy_with(desk: Desk, execution: Execution) -> str:
+    """Another real run that has begun on the same target, or empty. What this one was planned on is about to change, so it does not wait for it."""
+    if execution.simulated:
+        return ""
+    for other in desk.store.unfinished():
+        if other.id != execution.id and other.target == execution.target and not other.simulated and other.state in _AT_WORK and begun(other):
+            return other.id
+    return ""
+
+
+def _begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun) -> Execution:
+    now = desk.clock.now()
+    if step.when and not run.attempt:
+        try:
+            if not desk.compile(step.when, "step").evaluate(step_facts(execution)):
+                return settle(desk, execution, step, run, FORWARD, Result(Outcome.SKIPPED, "ConditionFalse", step.when))
+        except (ExpressionError, ValueError) as error:
+            return settle(desk, execution, step, run, FORWARD, Result(Outcome.ERROR, "ConditionUnknown", f"{step.when}: {error}"))
+    if not execution.simulated and _touches(desk, step):
+        try:
+            execution = verify.with_baseline(desk, execution)
+        except SourceError as error:
+            run = run if run.started_at else replace(run, started_at=now)
+            if now - run.started_at >= desk.settings.patience:
+                return settle(desk, execution, step, run, FORWARD, Result(Outcome.ERROR, "LossOfSight", f"no baseline could be measured: {error}"))
+            return defer(desk, execution, run, desk.settings.again_after)
+    return effects.begin(desk, execution, step, run, FORWARD)
+
+
+def _touches(desk: Desk, step: PlannedStep) -> bool:
+    """Whether the step changes anything outside, so that the level before it must be known."""
+    action = desk.actions.get(step.action)
+    return action is not None and action.spec.effect is not EffectClass.NONE
+
+
+def conclude(desk: Desk, execution: Execution) -> Execution:
+    """All steps are through: failed, rehearsed, nothing to do, to be verified, or done."""
+    failure = stopping_failure(execution)
+    if failure is not None:
+        step, result = failure
+        cause = replace(result, detail=f"step {step.name}: {result.detail}")
+        if step.on_failure is OnFailure.UNDO and reversible(execution):
+            return desk.save(enter_undo(execution, cause, desk.clock.now()))
+        return desk.finish(execution, cause)
+    outcomes = [run.result.outcome for run in execution.steps if run.result is not None]
+    if execution.simulated and Outcome.SIMULATED in outcomes:
+        return desk.finish(verify.rehearse(desk, execution), Result(Outcome.SIMULATED, "DryRun", "nothing was changed"))
+    if Outcome.SUCCEEDED not in outcomes:
+        return desk.finish(execution, _nothing(execution))
+    if execution.plan.verify is not None and any(run.effect and _touches(desk, planned(execution.plan, run.name)) for run in execution.steps):
+        return verify.enter(desk, execution)
+    return desk.finish(execution, Result(Outcome.SUCCEEDED, "Completed", _passed_over(execution)))
+
+
+def _nothing(execution: Execution) -> Result:
+    """No step did anything: all were skipped, or those that failed were to be passed over."""
+    told = "; ".join(f"{run.name}: {run.result.reason}" for run in execution.steps if run.result)
+    failed = any(run.result and run.result.outcome is not Outcome.SKIPPED for run in execution.steps)
+    return Result(Outcome.FAILED, "AllStepsFailed", told) if failed else Result(Outcome.SKIPPED, "NothingToDo", told)
+
+
+def _passed_over(execution: Execution) -> str:
+    """Failures that the runbook said to pass over."""
+    return "; ".join(
+        f"{run.name} ended with {run.result.reason}" for run in execution.steps if run.result and run.result.outcome not in (Outcome.SUCCEEDED, Outcome.SKIPPED)
+    )

@@ -1,0 +1,108 @@
+"""Where a run stands and what comes next: pure functions over `Execution`.
+
+Neighbours: `forward` and `undo` ask here, `effects` and `recovery` replace steps through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from aiops.domain.execution import Execution, ExecutionState, StepRun, StepState
+from aiops.domain.outcome import Outcome, Result
+from aiops.domain.plan import Plan, PlannedStep
+from aiops.domain.runbook import OnFailure, Retry
+
+BAD = frozenset((Outcome.FAILED, Outcome.ERROR, Outcome.INCONCLUSIVE))
+_ORDER = {StepState.INTENDED: 0, StepState.PENDING: 1, StepState.STARTED: 2}
+# What was interrupted is cleared up first, then new effects are made, then old ones are looked after.
+
+
+def planned(plan: Plan, name: str) -> PlannedStep:
+    """The plan's step of this name."""
+    return next(step for step in plan.steps if step.name == name)
+
+
+def with_step(execution: Execution, run: StepRun) -> Execution:
+    """The run with one step replaced."""
+    return replace(execution, steps=tuple(run if old.name == run.name else old for old in execution.steps))
+
+
+def open_steps(execution: Execution) -> list[StepRun]:
+    """Steps that can be worked on: not done, and all they need is done (whatever came of it: a failure that must stop the run ends what is pending)."""
+    done = {run.name for run in execution.steps if run.state is StepState.DONE}
+    needs = {step.name: step.needs for step in execution.plan.steps}
+    return [run for run in execution.steps if run.state in _ORDER and (run.state is not StepState.PENDING or done.issuperset(needs[run.name]))]
+
+
+def pick(execution: Execution, now: float) -> StepRun | None:
+    """The step to move now, or None if none is due."""
+    due = [run for run in open_steps(execution) if run.due_at <= now]
+    return min(due, key=lambda run: _ORDER[run.state], default=None)
+
+
+def settle_due(execution: Execution, now: float) -> Execution:
+    """The run with its due time set from its steps; with none open it is due now, to be concluded."""
+    if execution.state is ExecutionState.UNDOING:
+        current = undoing(execution)
+        return replace(execution, due_at=current.due_at if current else now)
+    return replace(execution, due_at=min((run.due_at for run in open_steps(execution)), default=now))
+
+
+def begun(execution: Execution) -> bool:
+    """Whether any step has got as far as an intent."""
+    return any(run.attempt for run in execution.steps)
+
+
+def end_pending(execution: Execution, reason: str, detail: str = "") -> Execution:
+    """Nothing new is begun: what is pending is skipped. What was started is still looked after."""
+    result = Result(Outcome.SKIPPED, reason, detail)
+    steps = tuple(replace(run, state=StepState.DONE, result=result) if run.state is StepState.PENDING else run for run in execution.steps)
+    return replace(execution, steps=steps)
+
+
+def stopping_failure(execution: Execution) -> tuple[PlannedStep, Result] | None:
+    """The first step that ended badly and whose failure is not to be passed over."""
+    for step in execution.plan.steps:
+        result = execution.step(step.name).result
+        if result is not None and result.outcome in BAD and step.on_failure is not OnFailure.CONTINUE:
+            return step, result
+    return None
+
+
+def step_facts(execution: Execution) -> Mapping[str, Any]:
+    """The facts of the `step` vocabulary: those of the plan, and `steps`: what came of each."""
+    steps = {
+        run.name: {
+            "state": run.state.value,
+            "outcome": run.result.outcome.value if run.result else "",
+            "reason": run.result.reason if run.result else "",
+            "output": dict(run.output),
+        }
+        for run in execution.steps
+    }
+    return {**execution.plan.facts, "steps": steps}
+
+
+def retry_wait(retry: Retry, tries: int) -> float:
+    """Seconds before the next try after `tries` refusals (1 or more): initial · factor^(tries-1), at most `maximum`."""
+    wait = retry.initial
+    for _ in range(min(tries - 1, 64)):
+        wait = min(wait * retry.factor, retry.maximum)
+    return min(wait, retry.maximum)
+
+
+def reversible(execution: Execution) -> list[StepRun]:
+    """Steps whose effect happened and can be taken back, last started first."""
+    order = {step.name: index for index, step in enumerate(execution.plan.steps)}
+    found = [run for run in execution.steps if run.effect and run.inverse and run.undo is None and run.state in (StepState.DONE, StepState.STARTED)]
+    return sorted(found, key=lambda run: (run.started_at, order[run.name]), reverse=True)
+
+
+def undoing(execution: Execution) -> StepRun | None:
+    """The one step that undoing is at: what is not cleared up yet comes first, then what can be taken back; None if nothing is left."""
+    for run in execution.steps:
+        if run.state in (StepState.INTENDED, StepState.UNDO_INTENDED, StepState.UNDO_STARTED):
+            return run
+    return next(iter(reversible(execution)), None)

@@ -1,0 +1,66 @@
+"""Look before acting: what became of an intent whose effect is not recorded, after a crash or a lost answer.
+
+HAPPENED: recorded as such, and on with it. NOT: a new attempt, with a new intent. UNKNOWN: at most once means that it is not repeated;
+it is inconclusive and goes to a person. Neighbours: `effects` asks after a refused precondition, `forward` and `undo` after a restart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aiops.domain.errors import CacheUnavailableError, ClusterError, ClusterUnavailableError
+from aiops.domain.execution import EntryKind, Execution, StepRun
+from aiops.domain.outcome import Outcome, Result
+from aiops.domain.plan import PlannedStep
+from aiops.domain.runbook import EffectClass
+from aiops.execution.actions.contract import Looked
+from aiops.execution.desk import Desk, ids, log
+from aiops.execution.failures import MALFORMED, result_of
+from aiops.execution.lanes import Lane
+from aiops.execution.settling import defer, retry_or_settle, settle
+
+_UNKNOWN = Result(Outcome.INCONCLUSIVE, "EffectUnknown", "whether it happened cannot be told; it is not repeated, a person must look")
+
+
+def resolve(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Execution:
+    """One intended step, looked up."""
+    looked = _look(desk, execution, step, run, lane)
+    if not isinstance(looked, Looked):
+        return looked
+    log.info("looked for %s: %s", run.key, looked, extra=ids(execution))
+    entry = desk.entry(execution, EntryKind.LOOKED, step=step.name, attempt=run.attempt, key=run.key, looked=looked.value)
+    if looked is Looked.HAPPENED:
+        return defer(desk, execution, replace(run, state=lane.started, effect=True), 0.0, entry)
+    if looked is Looked.UNKNOWN:
+        return settle(desk, execution, step, run, lane, _UNKNOWN, entry)
+    run = replace(run, lost=run.lost + 1)
+    if run.lost > desk.settings.recoveries:
+        lost = Result(Outcome.ERROR, "NotSent", f"{run.lost} attempts did not get as far as being sent")
+        return settle(desk, execution, step, run, lane, lost, entry)
+    return defer(desk, execution, replace(run, state=lane.pending), 0.0, entry)
+
+
+def after_refusal(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, error: ClusterError) -> Execution:
+    """A `test` failed or the object was busy: perhaps because an earlier try of this step did happen after all."""
+    looked = _look(desk, execution, step, run, lane)
+    if not isinstance(looked, Looked):
+        return looked
+    if looked is Looked.HAPPENED:
+        entry = desk.entry(execution, EntryKind.LOOKED, step=step.name, attempt=run.attempt, key=run.key, looked=looked.value, refused=str(error))
+        return defer(desk, execution, replace(run, state=lane.started, effect=True), 0.0, entry)
+    return retry_or_settle(desk, execution, step, run, lane, *result_of(error))
+
+
+def _look(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Looked | Execution:
+    """The answer, or the run as saved because none could be had."""
+    action = desk.actions.get(step.action)
+    if action is None or action.spec.effect is EffectClass.AT_MOST_ONCE:
+        return Looked.UNKNOWN
+    try:
+        return action.look(desk.context(execution, lane.label(step), run.attempt), lane.kept(run))
+    except ClusterUnavailableError as error:
+        if desk.clock.now() - run.started_at >= step.timeout:
+            return settle(desk, execution, step, run, lane, replace(_UNKNOWN, detail=f"{_UNKNOWN.detail}: {error}"))
+        return defer(desk, execution, run, desk.settings.again_after)
+    except (ClusterError, CacheUnavailableError, *MALFORMED) as error:
+        return settle(desk, execution, step, run, lane, result_of(error)[0])

@@ -1,0 +1,52 @@
+"""How a step's record moves on once something is known: later, again, or through. Each is one transaction.
+
+Neighbours: `effects` and `recovery` end here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aiops.domain.decision import Stage
+from aiops.domain.execution import EntryKind, Execution, JournalEntry, StepRun
+from aiops.domain.outcome import Result
+from aiops.domain.plan import PlannedStep
+from aiops.domain.runbook import OnFailure
+from aiops.execution.desk import Desk
+from aiops.execution.lanes import FORWARD, Lane
+from aiops.execution.progress import BAD, end_pending, retry_wait, settle_due, with_step
+
+
+def defer(desk: Desk, execution: Execution, run: StepRun, seconds: float, *entries: JournalEntry) -> Execution:
+    """Store the step with a due time `seconds` from now."""
+    now = desk.clock.now()
+    moved = with_step(execution, replace(run, due_at=now + seconds))
+    return desk.save(settle_due(moved, now), *entries, quiet=True)
+
+
+def retry_or_settle(
+    desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, result: Result, again: bool,  # noqa: FBT001
+) -> Execution:
+    """A definite refusal: another try later, if the step's retry allows one, else the end of the step."""
+    run = replace(run, tries=run.tries + 1)
+    entry = desk.entry(execution, lane.effect, step=step.name, attempt=run.attempt, key=run.key, applied=False, reason=result.reason, detail=result.detail)
+    if again and run.tries <= step.retry.limit:
+        return defer(desk, execution, replace(run, state=lane.pending), retry_wait(step.retry, run.tries), entry)
+    return settle(desk, execution, step, run, lane, result, entry)
+
+
+def settle(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, result: Result, *entries: JournalEntry) -> Execution:
+    """This direction of the step is through."""
+    now = desk.clock.now()
+    run = replace(lane.settle(run, result), due_at=now)
+    execution = with_step(execution, run)
+    if lane is FORWARD and result.outcome in BAD and step.on_failure is not OnFailure.CONTINUE:
+        execution = end_pending(execution, "NotReached", f"step {step.name} ended with {result.reason}")
+    execution = settle_due(execution, now)
+    done = desk.entry(
+        execution, EntryKind.STEP_DONE, step=step.name, attempt=run.attempt, direction=lane.label(step), outcome=result.outcome.value,
+        reason=result.reason, detail=result.detail,
+    )
+    subject = f"{execution.plan.runbook}/{lane.label(step)}"
+    desk.telemetry.count("steps", action=step.action, outcome=result.outcome.value)
+    return desk.save(execution, *entries, done, decisions=(desk.decision(execution, Stage.ACT, subject, result),))
