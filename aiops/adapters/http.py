@@ -136,7 +136,7 @@ class HttpClient:
         sent = {"Accept": "application/json", **self.options.headers, **(headers or {}), **self._authorization()}
         data = dict(form) if form is not None else body
         with self.mapped(limit):
-            response = self._send(method, urljoin(self._base, path.lstrip("/")), data, sent, limit)
+            response = self._send(method, self._base + path.lstrip("/"), data, sent, limit)
         try:
             self._note_date(response.headers.get("Date"))
             yield Streamed(self, response, limit)
