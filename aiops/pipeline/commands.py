@@ -1,0 +1,97 @@
+"""Carrying out what people ask: the one place where commands from terminal, page and Slack become decisions.
+
+Neighbours: `ports.storage` holds commands until done; `flow` and the engine do the work. A command is carried out once and keeps its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from aiops.correlate.incident_flow import acknowledge, resolve
+from aiops.domain.command import Command, CommandKind
+from aiops.domain.errors import AiopsError
+from aiops.domain.ids import make_id
+from aiops.domain.incident import Silence
+from aiops.pipeline.board import Board
+from aiops.pipeline.flow import Flow
+from aiops.ports.clock import Clock
+from aiops.ports.storage import Changes, Store
+from aiops.ports.telemetry import Telemetry
+
+log = structlog.get_logger(__name__)
+PAUSED = "paused"
+"""The store's value that says who paused acting, when and why."""
+
+
+class Commands:
+    """`engine` carries out what is about runs; `reload` reads rules and runbooks again."""
+
+    def __init__(
+        self, store: Store, board: Board, flow: Flow, engine: Callable[[Command], Command], reload: Callable[[], str], clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self._store, self._board, self._flow, self._engine = store, board, flow, engine
+        self._reload, self._clock, self._telemetry = reload, clock, telemetry
+
+    def run(self) -> None:
+        """Carry out everything that waits, oldest first."""
+        for command in self._store.commands(pending=True):
+            try:
+                done = self._carry_out(command)
+            except AiopsError as error:
+                done = replace(command, done=True, accepted=False, result=str(error))
+            self._telemetry.count("commands", kind=command.kind.value, result="accepted" if done.accepted else "refused")
+            log.info("command", command=command.id, kind=command.kind.value, by=command.by, accepted=done.accepted, result=done.result)
+            self._store.write(Changes(commands=(done,)))
+
+    def _carry_out(self, command: Command) -> Command:
+        match command.kind:
+            case CommandKind.APPROVE | CommandKind.REJECT | CommandKind.UNDO:
+                return self._engine(command)
+            case CommandKind.ACKNOWLEDGE | CommandKind.RESOLVE:
+                return self._incident(command)
+            case CommandKind.SILENCE:
+                return self._silence(command)
+            case CommandKind.PAUSE:
+                value = {"by": command.by, "at": command.at, "reason": str(command.arguments.get("reason", ""))}
+                self._store.write(Changes(values={PAUSED: value}))
+                return accepted(command, "acting is paused")
+            case CommandKind.RESUME:
+                self._store.write(Changes(values={PAUSED: None}))
+                return accepted(command, "acting again")
+            case CommandKind.RELOAD:
+                return accepted(command, self._reload())
+
+    def _incident(self, command: Command) -> Command:
+        incident = self._board.by_id(command.subject)
+        if incident is None:
+            return refused(command, "no such active incident")
+        now = self._clock.now()
+        if command.kind is CommandKind.ACKNOWLEDGE:
+            change = acknowledge(incident, command.by, now)
+        else:
+            change = resolve(incident, command.by, now, str(command.arguments.get("reason", "")))
+        self._flow.apply(change)
+        return accepted(command, "done") if change.changes else refused(command, change.decisions[-1].reason)
+
+    def _silence(self, command: Command) -> Command:
+        matchers, seconds = command.arguments.get("matchers"), command.arguments.get("seconds")
+        if not isinstance(matchers, Mapping) or not matchers or not isinstance(seconds, int | float) or not 0 < seconds <= 7 * 86400:
+            return refused(command, "a silence needs matchers and a span of at most seven days")
+        now = self._clock.now()
+        plain = {str(k): str(v) for k, v in matchers.items()}
+        silence = Silence(make_id("sil", command.id), plain, now, now + seconds, command.by, str(command.arguments.get("comment", "")))
+        self._store.write(Changes(silences=(silence,)))
+        return accepted(command, silence.id)
+
+
+def accepted(command: Command, words: str) -> Command:
+    """Done as asked."""
+    return replace(command, done=True, accepted=True, result=words)
+
+
+def refused(command: Command, words: str) -> Command:
+    """Not done, and why."""
+    return replace(command, done=True, accepted=False, result=words)

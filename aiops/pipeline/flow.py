@@ -1,0 +1,305 @@
+"""The flow: schedules the polls, runs the stages in order, and stores what they decided and what follows from it in one transaction.
+
+Neighbours: `app` builds it and gives it rules; the stages are `poller`, `observe`, `triage`, `decide` and `announce`; `commands` and
+`housekeeping` run beside it. Triage to announce hold one lock: they are arithmetic, one transaction, and no waiting.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from aiops.correlate.incident_flow import Flow as Change
+from aiops.correlate.incident_flow import mitigating, run_ended
+from aiops.correlate.inhibition import Inhibits, inhibited
+from aiops.correlate.muting import silencing
+from aiops.domain.decision import Decision
+from aiops.domain.execution import Execution, ExecutionState
+from aiops.domain.ids import make_id
+from aiops.domain.incident import Incident
+from aiops.domain.rule import Rule
+from aiops.domain.runbook import Runbook
+from aiops.domain.signal import Signal, SignalState
+from aiops.pipeline.announce import Announcer, Courier
+from aiops.pipeline.board import Board
+from aiops.pipeline.decide import Decider
+from aiops.pipeline.housekeeping import GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY, Housekeeping
+from aiops.pipeline.observe import Observer
+from aiops.pipeline.poller import Poller
+from aiops.pipeline.stage import Dropped, Passed
+from aiops.pipeline.triage import Triage, TriageResult, result
+from aiops.pipeline.watchfulness import Watchfulness
+from aiops.ports.clock import Clock
+from aiops.ports.cluster import ClusterView
+from aiops.ports.schedule import Schedule
+from aiops.ports.storage import Changes, Store
+from aiops.ports.telemetry import Telemetry
+
+log = structlog.get_logger(__name__)
+# Changes after which runbooks are looked at again at once; what else may matter (time, cooldowns) is looked at each RECONSIDER seconds.
+MATTERS = {"Opened", "Reopened", "SignalAdded", "SignalCleared", "SeverityRaised", "SeverityLowered", "FiringAgain", "RunEnded"}
+RECONSIDER = 5.0
+
+
+@dataclass
+class FlowParts:
+    """What the flow is made of; `app` fills it."""
+
+    clock: Clock
+    schedule: Schedule
+    store: Store
+    telemetry: Telemetry
+    board: Board
+    poller: Poller
+    observer: Observer
+    triage: Triage
+    decider: Decider
+    announcer: Announcer
+    courier: Courier
+    watch: Watchfulness
+    housekeeping: Housekeeping
+    views: Mapping[str, ClusterView]
+    dry_run: bool
+    paused: Callable[[], bool]
+    tick: float = 1.0
+    skews: Mapping[str, Callable[[], float | None]] = field(default_factory=dict)
+
+
+class Flow:
+    """One per daemon, replay or test."""
+
+    def __init__(self, parts: FlowParts) -> None:
+        self.parts = parts
+        self._lock = threading.RLock()
+        self._rules: dict[str, Rule] = {}
+        self._inhibits: Inhibits = {}
+        self._unreconciled: dict[str, float] = {}
+        self._started = False
+
+    # What comes in
+
+    def set_definitions(self, rules: Sequence[Rule], runbooks: Sequence[Runbook]) -> None:
+        """Take rules and runbooks in force from now on; polls of rules that did not change go on undisturbed."""
+        p = self.parts
+        with self._lock:
+            p.observer.set_rules(rules)
+            p.decider.set_runbooks(runbooks)
+            old, self._rules = self._rules, {r.name: r for r in rules}
+            self._inhibits = {r.name: r.inhibits for r in rules if r.inhibits}
+        p.telemetry.gauge("rules_loaded", len(rules))
+        for mode in ("observe", "suggest", "approve", "auto"):
+            p.telemetry.gauge("runbooks_loaded", sum(r.mode.value == mode for r in runbooks), mode=mode)
+        if self._started:
+            for name in old.keys() - self._rules.keys():
+                p.schedule.cancel(f"poll:{name}")
+            for rule in rules:
+                if rule.name not in old or old[rule.name].every != rule.every:
+                    self._schedule(rule)
+            self._expire_unknown_rules()
+
+    def start(self) -> None:
+        """Load what the last run left, and schedule everything. Runs of a former process are taken over by the engine's own tick."""
+        p = self.parts
+        p.board.load(p.store)
+        self._started = True
+        now = p.clock.now()
+        firing = {s.rule for i in p.board for s in i.firing}
+        self._unreconciled = {name: now for name in firing if name in self._rules}
+        self._expire_unknown_rules()
+        for rule in self._rules.values():
+            self._schedule(rule)
+        p.schedule.every("tick", p.tick, self.tick, first_after=p.tick)
+        p.schedule.every("reconsider", RECONSIDER, self.reconsider, first_after=RECONSIDER)
+        p.schedule.every("gauges", GAUGES_EVERY, self._gauges, first_after=GAUGES_EVERY)
+        p.schedule.every("purge", PURGE_EVERY, p.housekeeping.purge, first_after=60.0)
+        p.schedule.every("snapshot", SNAPSHOT_EVERY, p.observer.save, first_after=SNAPSHOT_EVERY)
+
+    def _schedule(self, rule: Rule) -> None:
+        # Spread by name, so that a hundred rules of one period do not ask in the same instant; the order is the same at each start.
+        offset = int(make_id("", rule.name)[1:7], 16) / 0xFFFFFF * min(rule.every, 5.0)
+        self.parts.schedule.every(f"poll:{rule.name}", rule.every, lambda: self.poll(rule.name), first_after=offset)
+
+    def poll(self, name: str) -> None:
+        """One poll of one rule, through to the store."""
+        rule = self._rules.get(name)
+        if rule is None:
+            return
+        p, began = self.parts, self.parts.clock.monotonic()
+        polled = p.poller.poll(rule)
+        if isinstance(polled, Dropped):
+            self.take(p.watch.failed(polled.decisions[-1], rule.source), polled.decisions)
+            return
+        batch = polled.record.batch
+        skew = p.skews.get(rule.source)
+        signals = p.watch.answered(rule.source, batch, p.clock.now(), skew() if skew else None)
+        observed = p.observer.observe(polled.record)
+        found: tuple[Signal, ...] = observed.record if isinstance(observed, Passed) else ()
+        told = observed.decisions if isinstance(observed, Passed) else ()
+        for signal in found:
+            p.telemetry.count("signals", rule=rule.name, state=signal.state.value)
+        self.take((*signals, *found, *self._reconcile(rule)), told)
+        p.telemetry.observe("poll", p.clock.monotonic() - began, source=rule.source)
+
+    def take(self, signals: Sequence[Signal], decisions: Sequence[Decision] = ()) -> None:
+        """Claims from any side (polls, webhook, sight): stored when this returns. Raises StoreError, and then nothing was taken."""
+        if not signals and not decisions:
+            return
+        with self._lock:
+            now = self.parts.clock.now()
+            self._commit(self.parts.triage.take(signals, now) if signals else TriageResult((), ()), now, decisions)
+
+    # What time brings
+
+    def tick(self) -> None:
+        """Each second: sight, incidents whose quiet has lasted, runs that are due, messages that wait."""
+        p, now = self.parts, self.parts.clock.now()
+        self.take(p.watch.look(p.views, now))
+        with self._lock:
+            outcome = p.triage.tick(tuple(p.board), now)
+            if outcome.triaged or outcome.decisions:
+                self._commit(outcome, now)
+        p.decider.run_due()
+        p.schedule.soon("outbox", p.courier.deliver_due)
+
+    def reconsider(self) -> None:
+        """Look at every active incident again: a cooldown may have ended, a source may be seen again."""
+        with self._lock:
+            now = self.parts.clock.now()
+            self._mute(now)
+            for incident in tuple(self.parts.board):
+                self._decide(incident, now)
+
+    def _gauges(self) -> None:
+        p = self.parts
+        p.housekeeping.gauges(p.board, dry_run=p.dry_run, paused=p.paused())
+
+    # What a run tells
+
+    def on_run(self, execution: Execution) -> None:
+        """The engine wrote progress: the incident follows, and people are told."""
+        p = self.parts
+        with self._lock:
+            incident = p.board.by_id(execution.plan.incident) or p.store.incident(execution.plan.incident)
+            if incident is None:
+                return
+            now = p.clock.now()
+            if execution.state is ExecutionState.DONE:
+                change = run_ended(incident, execution, now)
+            elif execution.state is ExecutionState.AWAITING_APPROVAL:
+                change = Change(incident)
+            else:
+                change = mitigating(incident, execution, now)
+            self._commit(result((change,)) if change.changes else TriageResult((), ()), now)
+            current = change.incident or incident
+            messages = p.announcer.compose(current, execution, now)
+            if messages:
+                p.store.write(Changes(messages=messages))
+
+    def apply(self, change: Change) -> None:
+        """A person changed an incident (acknowledge, resolve)."""
+        with self._lock:
+            self._commit(result((change,)), self.parts.clock.now())
+
+    # One transaction
+
+    def _commit(self, outcome: TriageResult, now: float, decisions: Iterable[Decision] = ()) -> None:
+        p = self.parts
+        incidents = [t.incident for t in outcome.triaged]
+        signals = [(t.incident.id, s) for t in outcome.triaged for s in t.signals] + [("", s) for s in outcome.dropped]
+        all_decisions = (*decisions, *outcome.decisions)
+        messages = [m for t in outcome.triaged for m in self._messages(t.incident, now)]
+        changes = Changes(signals=tuple(signals), incidents=tuple(incidents), decisions=all_decisions, messages=tuple(messages))
+        if not changes.empty:
+            began = p.clock.monotonic()
+            p.store.write(changes)
+            p.telemetry.observe("store_write", p.clock.monotonic() - began)
+        for decision in all_decisions:
+            p.telemetry.count("decisions", stage=decision.stage.value, passed=str(decision.passed).lower(), reason=decision.reason)
+        for triaged in outcome.triaged:
+            p.board.put(triaged.incident)
+            self._note(triaged.incident, triaged.changes, now)
+        if outcome.triaged:
+            self._mute(now)
+        for triaged in outcome.triaged:
+            current = p.board.get(triaged.incident.fingerprint)
+            if current is not None and MATTERS.intersection(triaged.changes):
+                self._decide(current, now)
+
+    def _note(self, incident: Incident, changes: Sequence[str], now: float) -> None:
+        telling = [c for c in changes if c != "EvidenceUpdated"]
+        if not telling:
+            return
+        self.parts.telemetry.count("incidents", state=incident.state.value)
+        if not incident.active and incident.resolved_at is not None:
+            self.parts.telemetry.observe("incident_resolved", now - incident.opened_at, severity=incident.severity.value)
+        log.info("incident", incident=incident.id, title=incident.title, state=incident.state.value, changes=telling)
+
+    def _messages(self, incident: Incident, now: float) -> tuple[object, ...]:
+        if incident.silenced_by or incident.inhibited_by:
+            return ()
+        runs = self.parts.store.executions(incident=incident.id, limit=1)
+        return self.parts.announcer.compose(incident, runs[0] if runs else None, now)
+
+    def _mute(self, now: float) -> None:
+        """Write down who is inhibited or silenced now, where that changed."""
+        p = self.parts
+        by = inhibited(p.board, self._inhibits, p.decider.placement())
+        silences = p.store.silences(now)
+        changed = []
+        for incident in p.board:
+            inhibitor = by.get(incident.id)
+            silence = silencing(incident, silences, now)
+            after = (inhibitor.by if inhibitor else "", silence.id if silence else "")
+            if after != (incident.inhibited_by, incident.silenced_by):
+                changed.append(replace(incident, inhibited_by=after[0], silenced_by=after[1], version=incident.version + 1))
+        if changed:
+            messages = tuple(m for i in changed for m in self._messages(i, now))
+            p.store.write(Changes(incidents=tuple(changed), messages=messages))
+            for incident in changed:
+                p.board.put(incident)
+
+    def _decide(self, incident: Incident, now: float) -> None:
+        p = self.parts
+        began = p.clock.monotonic()
+        outcome = p.decider.decide(incident, self._inhibits, now)
+        p.telemetry.observe("decide", p.clock.monotonic() - began)
+        if outcome.verdicts:
+            p.announcer.refused(incident.id, outcome.verdicts)
+        messages = () if not outcome.verdicts else self._messages(incident, now)
+        if outcome.decisions or messages:
+            p.store.write(Changes(decisions=outcome.decisions, messages=messages))
+        for decision in outcome.decisions:
+            p.telemetry.count("decisions", stage=decision.stage.value, passed=str(decision.passed).lower(), reason=decision.reason)
+
+    # What a restart or a reload leaves behind
+
+    def _reconcile(self, rule: Rule) -> tuple[Signal, ...]:
+        """Once after a start: claims of the last run that this rule's bank, having had time to fire again, does not make any more."""
+        since = self._unreconciled.get(rule.name)
+        now = self.parts.clock.now()
+        if since is None or now - since < rule.hold + rule.clear_hold + 3 * rule.every:
+            return ()
+        del self._unreconciled[rule.name]
+        standing = {f.series for f in self.parts.observer.firing(rule)}
+        with self._lock:
+            return tuple(expired(s, now) for i in self.parts.board for s in i.firing if s.rule == rule.name and s.series not in standing)
+
+    def _expire_unknown_rules(self) -> None:
+        """Claims of rules that are gone can never clear by themselves. Alerts and sight are not ours to expire."""
+        with self._lock:
+            now = self.parts.clock.now()
+            gone = [
+                expired(s, now)
+                for i in self.parts.board
+                for s in i.firing
+                if s.kind.value in ("metric", "log", "object") and s.rule not in self._rules
+            ]
+        self.take(gone)
+
+
+def expired(signal: Signal, now: float) -> Signal:
+    """The same claim, no longer made: that is not recovery."""
+    return replace(signal, id=make_id("sig", signal.key, "expired", now), state=SignalState.EXPIRED, at=now)
