@@ -80,6 +80,10 @@ def _means(values: Floats, present: Bools, starts: Ints, counts: Ints) -> Floats
 
 def _variances(values: Floats, present: Bools, starts: Ints, counts: Ints) -> Floats:
     widths = np.diff(np.append(starts, len(values)))
+    # Counted from the group's first present value: variance does not change, and large values keep their digits.
+    rows = np.where(present, np.arange(len(values))[:, None], len(values))
+    first = np.minimum(np.minimum.reduceat(rows, starts, axis=0), len(values) - 1)
+    values = values - np.repeat(np.take_along_axis(values, first, axis=0), widths, axis=0)
     mean = np.repeat(_means(values, present, starts, counts), widths, axis=0)
     squares = np.where(present, (values - mean) ** 2, 0.0)
     variance = np.add.reduceat(squares, starts, axis=0) / np.maximum(counts, 1)
@@ -115,6 +119,8 @@ def _whole(param: Floats | None) -> Ints:
 
 def _extremes(vector: Vector, order: Ints, starts: Ints, k: Ints, *, largest: bool) -> Vector:
     """The k largest or smallest of each group at each step; NaN comes last in both. The series keep all their labels."""
+    if not vector.labels:
+        return vector
     keep = np.zeros(vector.present.shape, dtype=np.bool_)
     sign = -1.0 if largest else 1.0
     for start, end in zip(starts, np.append(starts[1:], len(order)), strict=True):

@@ -67,7 +67,8 @@ def binary(node: Binary, lhs: Scalar | Vector, rhs: Scalar | Vector) -> Scalar |
 
 
 def _drops_name(node: Binary) -> bool:
-    return node.as_bool or node.op in _ARITHMETIC
+    # atan2 came later and keeps the name in 2.42.
+    return node.as_bool or (node.op in _ARITHMETIC and node.op != "atan2")
 
 
 def _computed(node: Binary, left: Floats, right: Floats, kept: Floats) -> tuple[Floats, Bools]:

@@ -230,7 +230,7 @@ class Evaluator:
         return self._where_absent(args[0], self._windows(args[0]).any)
 
     def _where_absent(self, node: Node, present: Bools) -> Vector:
-        missing = ~present.any(axis=0)[None, :]
+        missing = ~along(present, axis=0)[None, :]
         return Vector([labels_of_absent(node)], np.ones(missing.shape), missing).compact()
 
     def _call_quantile_over_time(self, args: tuple[Node, ...]) -> Vector:

@@ -23,15 +23,16 @@ def _round(values: Floats, nearest: Floats) -> Floats:
 
 
 def _clamp_max(values: Floats, high: Floats) -> Floats:
-    return np.minimum(values, high)
+    # Go's Min: an infinity of the right sign wins even over NaN.
+    return np.where(np.isneginf(values) | np.isneginf(high), -np.inf, np.minimum(values, high))
 
 
 def _clamp_min(values: Floats, low: Floats) -> Floats:
-    return np.maximum(values, low)
+    return np.where(np.isposinf(values) | np.isposinf(low), np.inf, np.maximum(values, low))
 
 
 def _clamp(values: Floats, low: Floats, high: Floats) -> Floats:
-    return np.maximum(low, np.minimum(high, values))
+    return _clamp_min(_clamp_max(values, high), low)
 
 
 def whole_seconds(values: Floats) -> Ints:

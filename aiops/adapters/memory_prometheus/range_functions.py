@@ -11,7 +11,7 @@ import numpy as np
 
 from aiops.adapters.memory_prometheus import rates
 from aiops.adapters.memory_prometheus.rates import Table, segment_sums
-from aiops.adapters.memory_prometheus.vectors import Floats, Ints
+from aiops.adapters.memory_prometheus.vectors import Bools, Floats, Ints
 from aiops.adapters.memory_prometheus.windows import Windows, blocks_of_steps
 
 RangeFunction = Callable[[Windows], Table]
@@ -21,21 +21,28 @@ def _sums(found: Windows) -> Floats:
     """Sums with compensation where it matters: Prometheus adds by Kahan and Neumaier, so big terms that cancel leave the small ones."""
     values, low, high = found.samples.values, found.low, found.high
     sums = segment_sums(values, low, high)
-    sizes = segment_sums(np.abs(values), low, high)
-    doubtful = (np.abs(sums) < 1e-6 * sizes) & np.isfinite(sizes)
-    for row, column in zip(*np.nonzero(doubtful), strict=True):
+    for row, column in zip(*np.nonzero(_doubtful(found, sums)), strict=True):
         sums[row, column] = compensated(values[low[row, column] : high[row, column]])
     return sums
+
+
+def _doubtful(found: Windows, sums: Floats) -> Bools:
+    """Where terms cancel so far that the order of adding shows."""
+    sizes = segment_sums(np.abs(found.samples.values), found.low, found.high)
+    return np.isfinite(sizes) & (np.abs(sums) < 1e-6 * sizes)
 
 
 def compensated(values: Floats) -> float:
     """Sum with Neumaier's improvement of Kahan's compensation (1974)."""
     total = lost = 0.0
     for value in values.tolist():
-        after = total + value
-        lost += (total - after) + value if abs(total) >= abs(value) else (value - after) + total
-        total = after
+        total, lost = _compensated_step(value, total, lost)
     return total + lost
+
+
+def _compensated_step(value: float, total: float, lost: float) -> tuple[float, float]:
+    after = total + value
+    return after, lost + ((total - after) + value if abs(total) >= abs(value) else (value - after) + total)
 
 
 def sum_over_time(found: Windows) -> Table:
@@ -45,13 +52,22 @@ def sum_over_time(found: Windows) -> Table:
 
 def avg_over_time(found: Windows) -> Table:
     """Mean; infinities of one sign stay, of both give NaN."""
-    counts = np.maximum(found.counts, 1)
-    sums = _sums(found)
-    mean = sums / counts
-    overflowed = np.isinf(sums) & np.isfinite(segment_sums(np.where(np.isinf(found.samples.values), np.nan, 0.0), found.low, found.high))
-    for row, column in zip(*np.nonzero(overflowed), strict=True):
-        mean[row, column] = np.sum(found.samples.values[found.low[row, column] : found.high[row, column]] / counts[row, column])
+    values, low, high = found.samples.values, found.low, found.high
+    sums = segment_sums(values, low, high)
+    mean = sums / np.maximum(found.counts, 1)
+    for row, column in zip(*np.nonzero(_doubtful(found, sums) | np.isinf(sums)), strict=True):
+        mean[row, column] = running_mean(values[low[row, column] : high[row, column]])
     return mean, found.any
+
+
+def running_mean(values: Floats) -> float:
+    """The mean as Prometheus updates it with each sample, which does not overflow. It loses digits where huge values cancel, and so must ours."""
+    mean = lost = 0.0
+    for count, value in enumerate(values.tolist(), start=1):
+        if np.isinf(mean) and (np.isfinite(value) or value == mean):
+            continue
+        mean, lost = _compensated_step(value / count - mean / count, mean, lost)
+    return mean if np.isinf(mean) else mean + lost
 
 
 def _extreme(found: Windows, ufunc: np.ufunc) -> Table:
@@ -99,7 +115,8 @@ def stdvar_over_time(found: Windows) -> Table:
             continue
         starts = np.concatenate([[0], np.cumsum(width)[:-1]])
         index = np.arange(int(width.sum())) - np.repeat(starts - low[filled], width)
-        values = found.samples.values[index]
+        # Counted from each window's first value: variance does not change, and large values keep their digits.
+        values = found.samples.values[index] - np.repeat(found.samples.values[low[filled]], width)
         mean = np.add.reduceat(values, starts) / width
         variance = np.add.reduceat((values - np.repeat(mean, width)) ** 2, starts) / width
         block = np.zeros(low.shape)

@@ -6,14 +6,18 @@ Neighbours: `windows` gives the samples, `range_functions` holds the table of al
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from aiops.adapters.memory_prometheus.vectors import Bools, Floats, Ints
 from aiops.adapters.memory_prometheus.windows import Windows, blocks_of_steps
 
 Table = tuple[Floats, Bools]
+Number = TypeVar("Number", Floats, Ints)
 # Beyond 1.1 times the mean gap between samples a series is taken to begin or end inside the window.
 _THRESHOLD = 1.1
+_CANCELLED = 1e-6
 
 
 def segment_sums(values: Floats, low: Ints, high: Ints) -> Floats:
@@ -29,10 +33,10 @@ def running_counts(flags: Bools) -> Ints:
     return np.concatenate([[0], np.cumsum(flags)]).astype(np.int64)
 
 
-def _at(values: Floats, index: Ints) -> Floats:
-    """Values at these indices, 0 where the index is out of the array (callers mask those)."""
+def _at(values: Number, index: Ints) -> Number:
+    """Values at these indices, anything where the index is out of the array (callers mask those)."""
     if not len(values):
-        return np.zeros(index.shape)
+        return np.zeros(index.shape, dtype=values.dtype)
     return values[np.clip(index, 0, len(values) - 1)]
 
 
@@ -45,18 +49,18 @@ def extrapolated(found: Windows, *, counter: bool, per_second: bool) -> Table:
 
     At most half a mean gap is added where the series seems to begin or end inside; a counter is never extrapolated below zero.
     """
-    values, times = found.samples.values, found.samples.times / 1000.0
+    values, times = found.samples.values, found.samples.times
     present = found.counts >= 2
     first, last = _at(values, found.low), _at(values, found.high - 1)
     change = last - first
     if counter and len(values):
         drops = np.where(values < _previous(values), _previous(values), 0.0)
         if drops.any():
-            change = change + segment_sums(drops, np.minimum(found.low + 1, len(values)), found.high)
+            change = _with_drops(found, change, drops)
     from_time, to_time = _at(times, found.low), _at(times, found.high - 1)
-    ends = found.ends[None, :] / 1000.0
-    to_start, to_end = from_time - (ends - found.range / 1000.0), ends - to_time
-    sampled = to_time - from_time
+    # Whole milliseconds are subtracted before seconds are made of them: seconds since 1970 have no digits to spare.
+    to_start, to_end = (from_time - (found.ends - found.range)) / 1000.0, (found.ends - to_time) / 1000.0
+    sampled = (to_time - from_time) / 1000.0
     gap = sampled / np.maximum(found.counts - 1, 1)
     if counter:
         to_zero = sampled * (first / change)
@@ -68,13 +72,28 @@ def extrapolated(found: Windows, *, counter: bool, per_second: bool) -> Table:
     return change * factor, present
 
 
+def _with_drops(found: Windows, change: Floats, drops: Floats) -> Floats:
+    """The change of a counter with what was lost at its resets added."""
+    after_first = np.minimum(found.low + 1, len(drops))
+    lost = segment_sums(drops, after_first, found.high)
+    total = change + lost
+    # Where huge terms cancel, only Prometheus' own order of adding gives Prometheus' digits.
+    doubtful = np.isfinite(total) & (np.abs(total) < _CANCELLED * (np.abs(change) + np.abs(lost)))
+    for row, column in zip(*np.nonzero(doubtful), strict=True):
+        running = float(change[row, column])
+        for drop in drops[after_first[row, column] : found.high[row, column]].tolist():
+            running += drop
+        total[row, column] = running
+    return total
+
+
 def instantaneous(found: Windows, *, per_second: bool) -> Table:
     """For irate and idelta: between the last two samples; a counter that fell counts from zero."""
-    values, times = found.samples.values, found.samples.times / 1000.0
+    values, times = found.samples.values, found.samples.times
     last, before = _at(values, found.high - 1), _at(values, found.high - 2)
     change = last - before
     if per_second:
-        change = np.where(last < before, last, change) / (_at(times, found.high - 1) - _at(times, found.high - 2))
+        change = np.where(last < before, last, change) / ((_at(times, found.high - 1) - _at(times, found.high - 2)) / 1000.0)
     return change, found.counts >= 2
 
 
