@@ -67,7 +67,7 @@ class Kubelet:
     def _schedule(self, pod: JsonObject) -> None:
         nodes = [n for n in self._context.state.all("Node") if _takes(n, pod)]
         at = self._context.state.now()
-        status = {k: v for k, v in (pod.get("status") or {}).items()}
+        status = dict(pod.get("status") or {})
         conditions = status.get("conditions") or []
         if not nodes:
             reason = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0 nodes are available"}
