@@ -29,8 +29,17 @@ class MetricSource(Protocol):
         """Evaluate from `start` to `end` inclusive, each `step` seconds; the adapter splits what is over the server's limit of points."""
         ...
 
+
+class RawSource(Protocol):
+    """Where recordings come from: samples as they were scraped, past any evaluation."""
+
+    @property
+    def name(self) -> str:
+        """As rules name it."""
+        ...
+
     def samples(self, selector: str, start: float, end: float) -> RangeBatch:
-        """The raw samples of a vector selector with `start < t <= end`, as they were scraped (`step` is 0 in the answer)."""
+        """The raw samples of a vector selector with `start < t <= end` (`step` is 0 in the answer)."""
         ...
 
 

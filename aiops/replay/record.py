@@ -12,7 +12,7 @@ from typing import Any
 from aiops.domain.rule import LogQuery, Rule
 from aiops.domain.series import SeriesRange, series_id
 from aiops.ports.cluster import ClusterView
-from aiops.ports.sources import LogSource, MetricSource
+from aiops.ports.sources import LogSource, RawSource
 from aiops.replay.bundle import Bundle, ClusterChange, LogAnswer, Manifest
 
 # What planning and topology read. Events and leases change all the time and no rule needs them.
@@ -61,7 +61,7 @@ def collect(
     lookback: float,
     selectors: Iterable[str],
     rules: Sequence[Rule],
-    metrics: MetricSource,
+    metrics: RawSource,
     logs: LogSource | None,
     recorder: ClusterRecorder,
     cluster: str,

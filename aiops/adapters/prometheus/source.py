@@ -76,6 +76,12 @@ class PrometheusSource:
         warnings = tuple(dict.fromkeys(w for a in answers for w in a.warnings))
         return RangeBatch(self._name, query, start, end, step, joined(answers), warnings, any(a.partial for a in answers))
 
+    def samples(self, selector: str, start: float, end: float) -> RangeBatch:
+        """Raw samples of a vector selector with `start < t <= end`. Raises the SourceError family."""
+        query = f"{selector}[{max(1, round((end - start) * 1000))}ms]"
+        found = only_series(self._http, self._ask("api/v1/query", {"query": query, "time": f"{end:.3f}"}))
+        return RangeBatch(self._name, query, start, end, 0.0, joined([found]), found.warnings, found.partial)
+
     def _ask(self, path: str, form: dict[str, str]) -> Decoded:
         # The server is told our deadline, so it stops working for us when we have left.
         sent = {**form, "timeout": f"{self._http.options.deadline:.3f}", **self._options.parameters}
