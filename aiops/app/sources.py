@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiops.adapters.breaker import Breaker, GuardedLogSource, GuardedMetricSource
 from aiops.adapters.elasticsearch import ElasticsearchSource
@@ -59,5 +60,9 @@ def build_sources(settings: Settings, clock: Clock) -> BuiltSources:
         built.raw[name] = PrometheusSource(name, http)
         plain = ApiClientSource(name, http) if one.client == "prometheus-api-client" else PrometheusSource(name, http)
         built.metrics[name] = GuardedMetricSource(plain, breaker)
-        built.skews[name] = lambda source=plain: source.last_skew
+        built.skews[name] = partial(_skew, plain)
     return built
+
+
+def _skew(source: ApiClientSource | PrometheusSource) -> float | None:
+    return source.last_skew
