@@ -21,7 +21,7 @@ WITHHELD = "(withheld)"
 
 _NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
+_PLAIN = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_./:@-]*[A-Za-z0-9_./@-])?")
 _RESERVED = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 _SECRET = re.compile(r"passw|secret|token|credential|api_?key|private|authorization|dsn|_key$|conn(ection)?_?str", re.IGNORECASE)
 

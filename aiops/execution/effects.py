@@ -13,7 +13,7 @@ from aiops.domain.execution import Execution, StepRun
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import Change, PlannedStep
 from aiops.execution import recovery
-from aiops.execution.actions.contract import Context, Done, Effect, Failed, Prepared
+from aiops.execution.actions.contract import Checked, Context, Done, Effect, Failed, Prepared, Waiting
 from aiops.execution.changes import change_of, redacted
 from aiops.execution.desk import Desk, ids, log
 from aiops.execution.failures import MALFORMED, result_of
@@ -114,22 +114,26 @@ def _with_change(execution: Execution, change: Change) -> Execution:
 
 def check(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Execution:
     """Look whether what was started is complete."""
-    now = desk.clock.now()
-    overdue = now - run.started_at >= step.timeout
-    late = Result(Outcome.FAILED, "TimedOut", f"not complete after {step.timeout:g} s")
-    try:
-        context = desk.context(execution, lane.label(step), run.attempt)
-        checked = desk.actions[step.action].check(context, lane.kept(run), run.started_at)
-    except ClusterUnavailableError:
-        return settle(desk, execution, step, run, lane, late) if overdue else defer(desk, execution, run, desk.settings.again_after)
-    except (ClusterError, CacheUnavailableError, *MALFORMED) as error:
-        return settle(desk, execution, step, run, lane, result_of(error)[0])
+    checked = _checked(desk, execution, step, run, lane)
     if isinstance(checked, Done):
         kept = lane.kept(run)
         run = lane.keep(run, replace(kept, output={**kept.output, **checked.output}))
         return settle(desk, execution, step, run, lane, Result(Outcome.SUCCEEDED, "Completed", checked.detail))
     if isinstance(checked, Failed):
         return settle(desk, execution, step, run, lane, checked.result)
-    if overdue:
-        return settle(desk, execution, step, run, lane, replace(late, detail=f"{late.detail}: {checked.detail}"))
-    return defer(desk, execution, run, min(checked.due_in, max(run.started_at + step.timeout - now, 0.0)))
+    left = run.started_at + step.timeout - desk.clock.now()
+    if checked.patient or left > 0:
+        return defer(desk, execution, run, checked.due_in if checked.patient else min(checked.due_in, left))
+    late = Result(Outcome.FAILED, "TimedOut", f"not complete after {step.timeout:g} s: {checked.detail}")
+    return settle(desk, execution, step, run, lane, late)
+
+
+def _checked(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Checked:
+    """The action's answer; an API that does not answer just now is a reason to wait."""
+    try:
+        context = desk.context(execution, lane.label(step), run.attempt)
+        return desk.actions[step.action].check(context, lane.kept(run), run.started_at)
+    except ClusterUnavailableError as error:
+        return Waiting(desk.settings.again_after, str(error))
+    except (ClusterError, CacheUnavailableError, *MALFORMED) as error:
+        return Failed(result_of(error)[0])

@@ -12,7 +12,7 @@ from typing import Any
 from aiops.domain.execution import Execution, ExecutionState, StepRun, StepState
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import Plan, PlannedStep
-from aiops.domain.runbook import OnFailure, Retry
+from aiops.domain.runbook import OnFailure
 
 BAD = frozenset((Outcome.FAILED, Outcome.ERROR, Outcome.INCONCLUSIVE))
 _ORDER = {StepState.INTENDED: 0, StepState.PENDING: 1, StepState.STARTED: 2}
@@ -83,14 +83,6 @@ def step_facts(execution: Execution) -> Mapping[str, Any]:
         for run in execution.steps
     }
     return {**execution.plan.facts, "steps": steps}
-
-
-def retry_wait(retry: Retry, tries: int) -> float:
-    """Seconds before the next try after `tries` refusals (1 or more): initial · factor^(tries-1), at most `maximum`."""
-    wait = retry.initial
-    for _ in range(min(tries - 1, 64)):
-        wait = min(wait * retry.factor, retry.maximum)
-    return min(wait, retry.maximum)
 
 
 def reversible(execution: Execution) -> list[StepRun]:

@@ -14,7 +14,8 @@ from aiops.domain.plan import PlannedStep
 from aiops.domain.runbook import OnFailure
 from aiops.execution.desk import Desk
 from aiops.execution.lanes import FORWARD, Lane
-from aiops.execution.progress import BAD, end_pending, retry_wait, settle_due, with_step
+from aiops.execution.progress import BAD, end_pending, settle_due, with_step
+from aiops.remediate.backoff import wait
 
 
 def defer(desk: Desk, execution: Execution, run: StepRun, seconds: float, *entries: JournalEntry) -> Execution:
@@ -31,7 +32,7 @@ def retry_or_settle(
     run = replace(run, tries=run.tries + 1)
     entry = desk.entry(execution, lane.effect, step=step.name, attempt=run.attempt, key=run.key, applied=False, reason=result.reason, detail=result.detail)
     if again and run.tries <= step.retry.limit:
-        return defer(desk, execution, replace(run, state=lane.pending), retry_wait(step.retry, run.tries), entry)
+        return defer(desk, execution, replace(run, state=lane.pending), wait(step.retry, run.tries), entry)
     return settle(desk, execution, step, run, lane, result, entry)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from aiops.domain.message import Message
 from aiops.domain.outcome import Result
 from aiops.domain.runbook import ActionSpec
-from aiops.domain.target import TargetRef
+from aiops.domain.target import JsonObject, TargetRef
 from aiops.ports.cache import Cache
 from aiops.ports.cluster import Cluster, WriteResult
 
@@ -50,13 +50,14 @@ class Prepared:
     """What will be sent, decided on a fresh read and journalled before it is sent.
 
     `pre_state`: what is relied on, as JSON. `leaves`: the same keys as they will stand afterwards. `inverse`: arguments of the same action
-    that undo it, empty if it cannot be undone. `request`: the body, JSON-ready. `skip`: nothing is to be sent, and why.
+    that undo it, empty if it cannot be undone. `request`: the body, JSON-ready. `before`: the object as it was read, for the diff; not journalled. `skip`: nothing is to be sent, and why.
     """
 
     pre_state: Mapping[str, Any] = field(default_factory=dict)
     leaves: Mapping[str, Any] = field(default_factory=dict)
     inverse: Mapping[str, Any] = field(default_factory=dict)
     request: Any = None
+    before: JsonObject | None = None
     output: Mapping[str, Any] = field(default_factory=dict)
     skip: Result | None = None
 
@@ -91,10 +92,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Not yet: look again in `due_in` seconds."""
+    """Not yet: look again in `due_in` seconds. `patient`: waiting is the work itself, so the step's time-out does not count."""
 
     due_in: float
     detail: str = ""
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

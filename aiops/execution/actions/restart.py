@@ -70,6 +70,7 @@ class Restart:
             pre_state=pre_state,
             leaves={**pre_state, "template": left, "stamp": context.key},
             request=request(obj, template, context.key),
+            before=obj,
             output={"restartedAt": template["metadata"]["annotations"][stamped.RESTARTED_AT]},
         )
 

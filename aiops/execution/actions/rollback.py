@@ -127,6 +127,7 @@ class Rollback:
             leaves={**pre_state, "template": left, "stamp": context.key},
             inverse={"toRevision": present} if present else {},
             request=request(obj, template, context.key),
+            before=obj,
             output={"fromRevision": present, "toRevision": revision_of(chosen)},
         )
 

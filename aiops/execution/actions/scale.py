@@ -108,6 +108,7 @@ class Scale:
             leaves={**pre_state, "replicas": count, "stamp": context.key},
             inverse={"to": present},
             request=request(obj, count, context.key),
+            before=obj,
             output={"from": present, "to": count},
         )
 

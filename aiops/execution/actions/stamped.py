@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiops.domain.target import JsonObject
@@ -66,7 +67,7 @@ def send(context: Context, prepared: Prepared, relied: Relied) -> Effect:
     leaves: Mapping[str, Any] = prepared.leaves
     if result.applied and result.after is not None and stamp_of(result.after) == context.key:
         leaves = relied(result.after)
-    return Effect(applied=result.applied, write=result, note=result.note, leaves=leaves)
+    return Effect(applied=result.applied, write=replace(result, before=result.before or prepared.before), note=result.note, leaves=leaves)
 
 
 def look(context: Context, prepared: Prepared, relied: Relied) -> Looked:

@@ -34,4 +34,4 @@ class Wait:
     def check(self, context: Context, prepared: Prepared, started_at: float) -> Checked:
         """The time has come, or when it will."""
         left = started_at + float(prepared.output["for"]) - context.now
-        return Done(detail=f"waited {prepared.output['for']:g} s") if left <= 0 else Waiting(left)
+        return Done(detail=f"waited {prepared.output['for']:g} s") if left <= 0 else Waiting(left, patient=True)
