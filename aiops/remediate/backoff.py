@@ -25,7 +25,7 @@ def wait(retry: Retry, failures: int, jitter: float = 1.0) -> float:
 
 
 def grown(initial: float, factor: float, times: int) -> float:
-    """initial · factor^times; infinite rather than an OverflowError."""
+    """Initial · factor^times; infinite rather than an OverflowError."""
     if initial == 0:
         return 0.0
     try:

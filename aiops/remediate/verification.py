@@ -20,7 +20,7 @@ WORSE = 0.1
 """A level counts as worse than the baseline beyond this share of it; less is noise."""
 
 
-def judge(spec: PlannedVerify | VerifySpec, run: VerifyRun, level: float | None, now: float, passes: bool | None) -> VerifyRun:
+def judge(spec: PlannedVerify | VerifySpec, run: VerifyRun, level: float | None, now: float, passes: bool | None) -> VerifyRun:  # noqa: FBT001 (three-valued, as measured)
     """The run after one more look at `now` (Unix seconds).
 
     `level` None (or NaN) or `passes` None: it could not be measured. Looks before `started_at + after` are kept and not judged. HELPED as soon
@@ -46,7 +46,7 @@ def judge(spec: PlannedVerify | VerifySpec, run: VerifyRun, level: float | None,
     return replace(run, judgement=judgement, detail=detail)
 
 
-def _at_the_end(spec: PlannedVerify | VerifySpec, run: VerifyRun, level: float | None, seen: bool | None) -> tuple[Judgement, str]:  # noqa: FBT001
+def _at_the_end(spec: PlannedVerify | VerifySpec, run: VerifyRun, level: float | None, seen: bool | None) -> tuple[Judgement, str]:  # noqa: FBT001 (as above)
     if level is None or seen is None:
         return Judgement.INCONCLUSIVE, f"no data at the end of {spec.within:g} s"
     words = _words(level, run.baseline)

@@ -1,0 +1,103 @@
+"""What of a cluster bears on one target: its object and those around it, as plain JSON, taken from the cached view in one go.
+
+Neighbours: `facts`, `ownership` and the guards read it; `pipeline.decide` calls `gather` with the methods of its `ClusterView`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aiops.domain.target import JsonObject, TargetRef
+
+Find = Callable[[TargetRef], JsonObject | None]
+Objects = Callable[[str, str], Sequence[JsonObject]]
+"""Kind and namespace in (empty: all), objects out."""
+
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterObjects:
+    """The target (None: not there) and what hangs on it: only objects that belong to it, save `nodes`, which are all."""
+
+    target: JsonObject | None
+    namespace: JsonObject | None = None
+    revisions: tuple[JsonObject, ...] = ()
+    """ReplicaSets of a Deployment, ControllerRevisions of a StatefulSet or DaemonSet."""
+    pods: tuple[JsonObject, ...] = ()
+    autoscalers: tuple[JsonObject, ...] = ()
+    nodes: tuple[JsonObject, ...] = ()
+
+
+def gather(target: TargetRef, find: Find, objects: Objects) -> ClusterObjects:
+    """Everything about the target in one value. `find` and `objects` are those of a `ClusterView`."""
+    obj = find(target)
+    namespace = find(TargetRef("Namespace", "", target.namespace, target.context)) if target.namespace else None
+    nodes = tuple(objects("Node", ""))
+    if obj is None or target.kind not in WORKLOADS:
+        return ClusterObjects(obj, namespace, nodes=nodes)
+    revisions = _owned(obj, objects("ReplicaSet" if target.kind == "Deployment" else "ControllerRevision", target.namespace))
+    parents = revisions if target.kind == "Deployment" else (obj,)
+    pods = [p for p in objects("Pod", target.namespace) if any(controls(parent, p) for parent in parents)]
+    scalers = [a for a in objects("HorizontalPodAutoscaler", target.namespace) if _scales(a, target)]
+    return ClusterObjects(obj, namespace, revisions, tuple(pods), tuple(scalers), nodes)
+
+
+def controls(owner: JsonObject, obj: JsonObject) -> bool:
+    """True if `owner` is the controller of `obj`, by uid."""
+    uid = meta(owner).get("uid")
+    return any(o.get("controller") and o.get("uid") == uid for o in meta(obj).get("ownerReferences") or ())
+
+
+def meta(obj: JsonObject) -> Mapping[str, Any]:
+    """`metadata`, empty if the object has none."""
+    return obj.get("metadata") or {}
+
+
+def marks(obj: JsonObject) -> Mapping[str, Any]:
+    """Its annotations."""
+    return meta(obj).get("annotations") or {}
+
+
+def labels(obj: JsonObject) -> Mapping[str, Any]:
+    """Its labels."""
+    return meta(obj).get("labels") or {}
+
+
+def condition(obj: JsonObject, kind: str) -> Mapping[str, Any] | None:
+    """One of `status.conditions` by its type."""
+    found: Mapping[str, Any]
+    for found in (obj.get("status") or {}).get("conditions") or ():
+        if found.get("type") == kind:
+            return found
+    return None
+
+
+def seconds(text: Any) -> float | None:
+    """RFC 3339 as Kubernetes writes it, as Unix seconds; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo is not None else None
+
+
+def wanted_replicas(obj: JsonObject) -> int:
+    """How many pods the workload is to have."""
+    if obj.get("kind") == "DaemonSet":
+        return int((obj.get("status") or {}).get("desiredNumberScheduled") or 0)
+    replicas = (obj.get("spec") or {}).get("replicas")
+    return 1 if replicas is None else int(replicas)
+
+
+def _owned(owner: JsonObject, objects: Sequence[JsonObject]) -> tuple[JsonObject, ...]:
+    return tuple(o for o in objects if controls(owner, o))
+
+
+def _scales(autoscaler: JsonObject, target: TargetRef) -> bool:
+    reference = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
+    group = str(reference.get("apiVersion") or "apps/v1").rpartition("/")[0]
+    return (reference.get("kind"), reference.get("name"), group) == (target.kind, target.name, "apps")

@@ -1,0 +1,110 @@
+"""Binds a runbook to an incident: every template rendered and typed, nothing left to decide but the guards and a person.
+
+Neighbours: `matching` chooses the runbook, guards judge the plan, `execution` carries it out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from aiops.domain.errors import ExpressionError
+from aiops.domain.expression import Renderer
+from aiops.domain.ids import make_id
+from aiops.domain.incident import Incident
+from aiops.domain.plan import Plan, PlannedStep, PlannedVerify
+from aiops.domain.runbook import Runbook, StepSpec, VerifySpec
+from aiops.domain.target import TargetRef
+
+Convert = Callable[[str, str, Any], Any]
+"""Action, argument and rendered text in, typed value out; raises ValueError saying what is allowed."""
+
+DEFAULT_COOLDOWN = 300.0
+
+
+def make_plan(
+    runbook: Runbook,
+    incident: Incident,
+    target: TargetRef,
+    facts: Mapping[str, Any],
+    render: Renderer,
+    now: float,
+    attempt: int,
+    *,
+    convert: Convert,
+    cooldown: float = DEFAULT_COOLDOWN,
+) -> Plan:
+    """The plan of the `attempt`-th run (1, 2, …) of this runbook for this incident: the same arguments give the same id and hash.
+
+    `cooldown` (seconds) is the default for runbooks that name none. Raises ExpressionError, naming step and argument, when a template cannot
+    be rendered or what it gives is not of the argument's type.
+    """
+    steps = tuple(_step(step, facts, render, convert) for step in runbook.steps)
+    verify = _verify(runbook.verify, facts, render) if runbook.verify is not None else None
+    return Plan(
+        id=make_id("plan", runbook.name, runbook.hash, incident.id, str(target), attempt),
+        incident=incident.id,
+        runbook=runbook.name,
+        runbook_hash=runbook.hash,
+        mode=runbook.mode,
+        target=target,
+        steps=steps,
+        created_at=now,
+        hash=plan_hash(runbook.hash, target, steps, verify),
+        verify=verify,
+        undo_on_failure=runbook.undo_on_failure,
+        facts=dict(facts),
+        cooldown=cooldown if runbook.guards.cooldown is None else runbook.guards.cooldown,
+    )
+
+
+def plan_hash(runbook_hash: str, target: TargetRef, steps: tuple[PlannedStep, ...], verify: PlannedVerify | None) -> str:
+    """32 hex digits over what an approval is bound to, as canonical JSON: runbook content, target, steps, verification."""
+    content = {
+        "runbook": runbook_hash,
+        "target": [target.context, target.kind, target.namespace, target.name],
+        "steps": [asdict(step) for step in steps],
+        "verify": None if verify is None else asdict(verify),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()[:32]
+
+
+def _step(step: StepSpec, facts: Mapping[str, Any], render: Renderer, convert: Convert) -> PlannedStep:
+    return PlannedStep(
+        name=step.name,
+        action=step.action,
+        arguments={name: _argument(step, name, value, facts, render, convert) for name, value in step.arguments.items()},
+        needs=step.needs,
+        when=step.when.text if step.when is not None else "",
+        timeout=step.timeout,
+        retry=step.retry,
+        on_failure=step.on_failure,
+    )
+
+
+def _argument(step: StepSpec, name: str, value: Any, facts: Mapping[str, Any], render: Renderer, convert: Convert) -> Any:
+    """What is a template is rendered and typed again; the rest was typed when the file was loaded."""
+    if not _templated(value):
+        return value
+    try:
+        rendered = render(value, facts) if isinstance(value, str) else tuple(render(v, facts) if _templated(v) else v for v in value)
+        return convert(step.action, name, rendered)
+    except (ExpressionError, ValueError) as error:
+        raise ExpressionError(f"step {step.name}, argument {name}: {error}") from error
+
+
+def _templated(value: Any) -> bool:
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    return isinstance(value, list | tuple) and any(_templated(v) for v in value)
+
+
+def _verify(spec: VerifySpec, facts: Mapping[str, Any], render: Renderer) -> PlannedVerify:
+    try:
+        query = render(spec.query, facts, promql=True)
+    except ExpressionError as error:
+        raise ExpressionError(f"verify, query: {error}") from error
+    return PlannedVerify(spec.source, query, spec.passes.text, spec.after, spec.within, spec.every, spec.hold, spec.worst)
