@@ -19,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from aiops.adapters.credentials import SecretFile, Stamp, stamp
 from aiops.adapters.http_deadline import DeadlineAdapter, Limit, limited
@@ -36,7 +37,7 @@ _CUT = (http.client.IncompleteRead, urllib3.exceptions.IncompleteRead, urllib3.e
 # RemoteDisconnected is also a BadStatusLine, so it must be seen as a connection's error first.
 _GARBLED = (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError, http.client.BadStatusLine, http.client.LineTooLong)
 _UNAVAILABLE: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((ssl.SSLError, ssl.CertificateError), "TlsFailed"),
+    ((ssl.SSLError, CertificateError), "TlsFailed"),
     ((ConnectionError,), "Refused"),
     ((socket.gaierror,), "Unreachable"),
 )
@@ -49,6 +50,7 @@ class HttpOptions:
     `url` is the base address without credentials. `connect_timeout` holds for each address tried, `read_timeout` between two bytes,
     `deadline` for the whole exchange. `max_bytes` bounds the answer after decompression. At most one of bearer, basic
     (`username` with `password_file`) and API key (header `Authorization: ApiKey …`); `cert_file` and `key_file` are the client's for mTLS.
+    `server_name` is what the server's certificate must be for, where that is not the host of `url`.
     Secret files and certificates are read again when they change. Proxies and .netrc of the environment are not used.
     """
 
@@ -60,6 +62,7 @@ class HttpOptions:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    server_name: str = ""
     bearer_file: str = ""
     username: str = ""
     password_file: str = ""
@@ -201,9 +204,8 @@ class HttpClient:
         session.verify = self.options.ca_file or True
         if self.options.cert_file:
             session.cert = (self.options.cert_file, self.options.key_file) if self.options.key_file else self.options.cert_file
-        adapter = DeadlineAdapter(pool_maxsize=self.options.pool_size)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
+        session.mount("http://", DeadlineAdapter(pool_maxsize=self.options.pool_size))
+        session.mount("https://", DeadlineAdapter(self.options.server_name, pool_maxsize=self.options.pool_size))
         return session
 
     def _send(self, method: str, url: str, data: dict[str, str] | bytes | None, headers: Mapping[str, str], limit: Limit) -> requests.Response:

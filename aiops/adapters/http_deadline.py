@@ -109,9 +109,14 @@ class _HttpsPool(urllib3.HTTPSConnectionPool):
 class DeadlineAdapter(HTTPAdapter):
     """The transport of `requests` with the connections above; it never retries by itself."""
 
+    def __init__(self, server_name: str = "", **kwargs: Any) -> None:
+        """`server_name`, if any, is asked for by SNI and must stand in the server's certificate instead of the host."""
+        self._tls = {"server_hostname": server_name, "assert_hostname": server_name} if server_name else {}
+        super().__init__(**kwargs)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """As the base does, with our connections."""
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **kwargs, **self._tls)
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:

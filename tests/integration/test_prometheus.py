@@ -15,6 +15,7 @@ from aiops.adapters.http import HttpClient, HttpOptions
 from aiops.adapters.prometheus import ApiClientSource, PrometheusOptions, PrometheusSource
 from aiops.domain.errors import SourceRejectedError, SourceUnavailableError
 from tests.testbed import certificates
+from tests.testbed.process import eventually
 from tests.testbed.prometheus import Prometheus, Target
 
 CLOCK = SystemClock()
@@ -113,6 +114,29 @@ def test_ranges_that_are_none_are_rejected(prometheus_server: Prometheus, kind: 
         source_for(kind, prometheus_server.url).range("up", start, end, step)
 
 
+def test_raw_samples_are_those_scraped(prometheus_server: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    prometheus_server.scrape(Target("raw", f"{prometheus_server.url}/metrics"))
+    try:
+        prometheus_server.wait_up("raw")
+        eventually(lambda: prometheus_server.instant('count_over_time(up{job="raw"}[1m])')[0][1] >= 5, deadline_s=20, what="five scrapes")
+        source = source_for(PrometheusSource, prometheus_server.url)
+        assert isinstance(source, PrometheusSource)
+        at = CLOCK.now()
+        whole = source.samples('up{job="raw"}', at - 60, at)
+        (series,) = whole.series
+        assert len(series.times) >= 5
+        assert (series.values == 1).any()
+        third = float(series.times[2])
+        (later,) = source.samples('up{job="raw"}', third, at).series
+        assert later.times.tolist() == series.times[3:].tolist()  # after `start`, not at it
+        monkeypatch.setattr("aiops.adapters.prometheus.source.RAW_SPAN_MS", 700)
+        (pieced,) = source.samples('up{job="raw"}', at - 60, at).series
+        assert pieced.times.tolist() == series.times.tolist()
+        assert source.samples('up{job="raw"}', at, at).series == ()
+    finally:
+        prometheus_server.forget("raw")
+
+
 def test_the_servers_clock_is_compared_with_ours(prometheus_server: Prometheus, kind: type[Source]) -> None:
     class Behind(SystemClock):
         def now(self) -> float:
@@ -151,6 +175,15 @@ def test_mutual_tls(mutual: Prometheus, kind: type[Source], tmp_path: Path) -> N
     assert unknown.value.reason in ("TlsFailed", "Refused")
     with pytest.raises(SourceUnavailableError, match=r"TlsFailed.*certificate"):
         source_for(kind, mutual.url, ca_file=str(stranger.ca), cert_file=str(made.client_cert), key_file=str(made.client_key)).instant("1", CLOCK.now())
+
+
+def test_the_servers_name_may_differ_from_the_host(mutual: Prometheus, kind: type[Source]) -> None:
+    made = mutual.certificates
+    assert made is not None
+    common: dict[str, Any] = {"ca_file": str(made.ca), "cert_file": str(made.client_cert), "key_file": str(made.client_key)}
+    assert len(source_for(kind, mutual.url, server_name="localhost", **common).instant("1", CLOCK.now())) == 1
+    with pytest.raises(SourceUnavailableError, match="TlsFailed"):
+        source_for(kind, mutual.url, server_name="elsewhere.example", **common).instant("1", CLOCK.now())
 
 
 def test_a_renewed_client_certificate_is_used(mutual: Prometheus, kind: type[Source], tmp_path: Path) -> None:

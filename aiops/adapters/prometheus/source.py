@@ -17,7 +17,10 @@ from aiops.adapters.prometheus.labels import LabelTable
 from aiops.adapters.prometheus.ranges import MAX_POINTS, joined, pieces
 from aiops.adapters.prometheus.refusals import failure, only_numbers, only_series, refusal
 from aiops.domain.errors import SourceGarbledError
-from aiops.domain.series import RangeBatch, SampleBatch
+from aiops.domain.series import RangeBatch, SampleBatch, SeriesRange
+
+RAW_SPAN_MS = 1_800_000
+"""Milliseconds of raw samples in one request: an hour of a second's scrapes of many series would pass the server's bound on samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,19 @@ class PrometheusSource:
         return RangeBatch(self._name, query, start, end, step, joined(answers), warnings, any(a.partial for a in answers))
 
     def samples(self, selector: str, start: float, end: float) -> RangeBatch:
-        """Raw samples of a vector selector with `start < t <= end`. Raises the SourceError family."""
-        query = f"{selector}[{max(1, round((end - start) * 1000))}ms]"
-        found = only_series(self._http, self._ask("api/v1/query", {"query": query, "time": f"{end:.3f}"}))
-        return RangeBatch(self._name, query, start, end, 0.0, joined([found]), found.warnings, found.partial)
+        """The samples as they were scraped, with `start < t <= end`; `step` is 0. Staleness marks are not among them: the API does not give them."""
+        answers: list[Decoded] = []
+        first, last = round(start * 1000), round(end * 1000)
+        while first < last:
+            until = min(first + RAW_SPAN_MS, last)
+            form = {"query": f"{selector}[{until - first}ms]", "time": f"{until / 1000:.3f}"}
+            answers.append(only_series(self._http, self._ask("api/v1/query", form)))
+            first = until
+        warnings = tuple(dict.fromkeys(w for a in answers for w in a.warnings))
+        # Older servers count the left end of a range in, newer ones do not.
+        kept = [(s.labels, s.times > start, s) for s in joined(answers)]
+        series = tuple(SeriesRange(labels, s.times[inside], s.values[inside]) for labels, inside, s in kept if inside.any())
+        return RangeBatch(self._name, selector, start, end, 0.0, series, warnings, any(a.partial for a in answers))
 
     def _ask(self, path: str, form: dict[str, str]) -> Decoded:
         # The server is told our deadline, so it stops working for us when we have left.
