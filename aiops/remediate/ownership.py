@@ -83,8 +83,8 @@ def _controller(target: JsonObject) -> Owner | None:
 
 def _gitops(target: JsonObject, path: tuple[str, str]) -> Owner | None:
     everything = {**labels(target), **marks(target)}
-    for tool, marks in (("ArgoCD", _ARGO), ("Flux", _FLUX)):
-        mark = next((m for m in marks if everything.get(m)), None)
+    for tool, names in (("ArgoCD", _ARGO), ("Flux", _FLUX)):
+        mark = next((m for m in names if everything.get(m)), None)
         if mark is not None and _declares(target, _GITOPS_MANAGERS[tool], path):
             application = str(everything[mark]).partition(":")[0]
             return Owner(f"{tool}/{application}", f"OwnedBy{tool}", f"{mark} says that {application} is its source, which declares {'.'.join(path)}")
