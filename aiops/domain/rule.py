@@ -67,6 +67,17 @@ class LogQuery:
     message_field: str = "message"
     max_groups: int = 1000
 
+    def __str__(self) -> str:
+        """One line, as evidence shows it: `logs-*[300s] level=ERROR message~'timed out' by (service)`."""
+        parts = [f"{self.index}[{self.window:g}s]"]
+        parts += [f"{field}={'|'.join(values)}" for field, values in self.where.items()]
+        parts += [f"{field}!={'|'.join(values)}" for field, values in self.exclude.items()]
+        if self.phrase:
+            parts.append(f"{self.message_field}~{self.phrase!r}")
+        if self.group_by:
+            parts.append(f"by ({', '.join(self.group_by)})")
+        return " ".join(parts)
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectQuery:

@@ -31,6 +31,11 @@ def _series(name: str, samples: Sequence[Sample], /, **labels: str) -> Series:
     return {"__name__": name, **{key.rstrip("_"): value for key, value in labels.items()}}, list(samples)
 
 
+def always(value: float) -> Callable[[int], float]:
+    """The same at each scrape."""
+    return lambda _: value
+
+
 def _by(name: str, value: Callable[[int], float], /, **labels: str) -> Series:
     return _series(name, [(t, float(value(i))) for i, t in enumerate(_times())], **labels)
 
@@ -68,13 +73,13 @@ def _gauges(rng: np.random.Generator) -> list[Series]:
         made.append(
             _series("memory_bytes", list(zip(_times(rng), level.tolist(), strict=True)), namespace="shop", pod=pod, workload=workload)
         )
-        made.append(_by("memory_limit_bytes", lambda _, i=i: 500.0 + 50 * i, namespace="shop", pod=pod))
-        made.append(_by("pod_info", lambda _: 1.0, namespace="shop", pod=pod, node=f"n{i % 2}", version=f"v{i}"))
-    made.append(_by("node_info", lambda _: 1.0, node="n0", zone="z1", rack=""))
-    made.append(_by("node_info", lambda _: 1.0, node="n1", zone="z2"))
+        made.append(_by("memory_limit_bytes", always(500.0 + 50 * i), namespace="shop", pod=pod))
+        made.append(_by("pod_info", always(1.0), namespace="shop", pod=pod, node=f"n{i % 2}", version=f"v{i}"))
+    made.append(_by("node_info", always(1.0), node="n0", zone="z1", rack=""))
+    made.append(_by("node_info", always(1.0), node="n1", zone="z2"))
     made.append(_by("signed", lambda i: math.sin(i / 9) * 4, sign="both"))
-    made.append(_by("signed", lambda _: -7.5, sign="minus"))
-    made.append(_by("signed", lambda _: 0.0, sign="zero"))
+    made.append(_by("signed", always(-7.5), sign="minus"))
+    made.append(_by("signed", always(0.0), sign="zero"))
     made.append(_by("moments", lambda i: 1709164800.0 + i * 86_400 * 1.37, of="days"))
     made.append(_by("moments", lambda i: -1e9 + i * 1e7, of="past"))
     return made
@@ -84,20 +89,20 @@ def _oddities() -> list[Series]:
     values = [1.0, math.nan, 3.0, math.inf, -math.inf, 2.0, 2.0, math.nan, math.nan, 5.0]
     return [
         _by("odd", lambda i: values[i % len(values)], kind="all"),
-        _by("odd", lambda _: math.inf, kind="plus"),
-        _by("odd", lambda _: -math.inf, kind="minus"),
-        _by("odd", lambda _: math.nan, kind="nan"),
+        _by("odd", always(math.inf), kind="plus"),
+        _by("odd", always(-math.inf), kind="minus"),
+        _by("odd", always(math.nan), kind="nan"),
         _by("odd", lambda i: [1.0, 1e100, 1.0, -1e100][i % 4], kind="cancel"),
-        _by("odd", lambda _: 1.7e308, kind="large"),
+        _by("odd", always(1.7e308), kind="large"),
         _by("odd", lambda i: 5e-324 if i % 2 else 1e-300, kind="small"),
-        _by("constant", lambda _: 42.0, kind="finite"),
-        _by("constant", lambda _: math.inf, kind="infinite"),
-        _by("mix", lambda _: math.inf, a="1"),
-        _by("mix", lambda _: 4.0, a="2"),
+        _by("constant", always(42.0), kind="finite"),
+        _by("constant", always(math.inf), kind="infinite"),
+        _by("mix", always(math.inf), a="1"),
+        _by("mix", always(4.0), a="2"),
         _by("mix", lambda i: math.nan if i % 2 else 6.0, a="3"),
-        _by("same_value", lambda _: 0.1, a="1"),
-        _by("same_value", lambda _: 0.1, a="2"),
-        _by("same_value", lambda _: 1e21, a="3"),
+        _by("same_value", always(0.1), a="1"),
+        _by("same_value", always(0.1), a="2"),
+        _by("same_value", always(1e21), a="3"),
         _by("same_value", lambda _: 1.5e-7, a="4"),
     ]
 
@@ -110,7 +115,7 @@ def _histograms(rng: np.random.Generator) -> list[Series]:
         for bound, row in zip(bounds, counts, strict=True):
             made.append(_series("latency_seconds_bucket", list(zip(_times(), row.tolist(), strict=True)), workload=workload, le=bound))
         made.append(_series("latency_seconds_count", list(zip(_times(), counts[-1].tolist(), strict=True)), workload=workload))
-    odd = {
+    odd: dict[str, dict[str, float]] = {
         "no_inf": {"1": 3, "2": 5},
         "one_bucket": {"+Inf": 3},
         "empty": {"1": 0, "+Inf": 0},
@@ -122,7 +127,7 @@ def _histograms(rng: np.random.Generator) -> list[Series]:
         "nan": {"1": math.nan, "2": 3, "+Inf": 4},
     }
     for kind, buckets in odd.items():
-        made.extend(_by("odd_bucket", lambda _, c=count: float(c), kind=kind, le=bound) for bound, count in buckets.items())
+        made.extend(_by("odd_bucket", always(float(count)), kind=kind, le=bound) for bound, count in buckets.items())
     # A bucket that is there only half of the time.
     made.append(_series("odd_bucket", [(t, 4.0) for t in _times() if t < START + 1000], kind="falling", le="3"))
     return made
@@ -142,8 +147,8 @@ def _presence() -> list[Series]:
         _series("first_half", [(t, 1.0) for t in _times() if t < START + 1500] + [(START + 1501, STALE)], side="x", of="early"),
         _series("second_half", [(t, 2.0) for t in _times() if t > START + 1500], side="x", of="late"),
         _by("up", lambda i: float(i % 50 != 3), job="shop", instance="1"),
-        _by("up", lambda _: 1.0, job="shop", instance="2"),
-        _by("up", lambda _: 0.0, job="db", instance="3"),
+        _by("up", always(1.0), job="shop", instance="2"),
+        _by("up", always(0.0), job="db", instance="3"),
     ]
 
 
@@ -161,4 +166,4 @@ def _texts() -> list[Series]:
         "a,b",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!",
     ]
-    return [_by("text", lambda _, i=i: float(i), value=value, nr=str(i)) for i, value in enumerate(hostile)]
+    return [_by("text", always(float(i)), value=value, nr=str(i)) for i, value in enumerate(hostile)]
