@@ -75,6 +75,16 @@ class Executor:
         self._queued: set[str] = set()
         self._guard = threading.Lock()
 
+    def recover(self) -> int:
+        """At start: give back leases that an earlier process of this owner left behind, and count the runs that are to go on.
+
+        Those need nothing else: they are due, and what was intended is looked up first. Raises StoreError.
+        """
+        for lease in self._desk.store.leases():
+            if lease.owner == self._owner:
+                self._desk.store.release(lease)
+        return len(self._desk.store.unfinished())
+
     def submit(
         self, plan: Plan, *, simulated: bool, decisions: tuple[Decision, ...] = (), incidents: tuple[Incident, ...] = (),
     ) -> Execution | None:

@@ -30,10 +30,17 @@ def with_step(execution: Execution, run: StepRun) -> Execution:
 
 
 def open_steps(execution: Execution) -> list[StepRun]:
-    """Steps that can be worked on: not done, and all they need is done (whatever came of it: a failure that must stop the run ends what is pending)."""
+    """Steps that can be worked on: not done, and all they need is done (whatever came of it: a failure that must stop the run ends what is pending).
+
+    While it is not known whether one step's effect happened, no other is begun: its stamp would hide the answer.
+    """
     done = {run.name for run in execution.steps if run.state is StepState.DONE}
     needs = {step.name: step.needs for step in execution.plan.steps}
-    return [run for run in execution.steps if run.state in _ORDER and (run.state is not StepState.PENDING or done.issuperset(needs[run.name]))]
+    unclear = any(run.state is StepState.INTENDED for run in execution.steps)
+    return [
+        run for run in execution.steps
+        if run.state in _ORDER and (run.state is not StepState.PENDING or (not unclear and done.issuperset(needs[run.name])))
+    ]
 
 
 def pick(execution: Execution, now: float) -> StepRun | None:

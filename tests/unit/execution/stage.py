@@ -92,6 +92,7 @@ class Stage:
         self.memory.apply(deployment(replicas=replicas))
         self.pass_time(10)
         self.executor = self.restart()
+        self.executor.recover()
 
     def cluster(self, *, simulated: bool) -> Cluster:
         writer: ClusterWriter = self.memory.writer(dry_run=True) if simulated else self.writer
