@@ -54,7 +54,7 @@ def _problem(model: type[BaseModel], data: Any, item: Any, file: str, document: 
     elif kind == "union_tag_invalid":
         words = suggestion(f"no detector type {_shown(context['tag'])}", str(context["tag"]), _listed(context["expected_tags"]))
     elif kind == "literal_error":
-        words = suggestion(f"{_shown(item['input'])} is not allowed", str(item["input"]), _listed(context["expected"]))
+        words = suggestion(f"{_shown(item['input'])} is not allowed", item["input"], _listed(context["expected"]))
     else:
         words = _other(kind, item, context)
     return Problem(file, document.line(path), key, trimmed(words, 900))
@@ -79,9 +79,9 @@ def unknown(name: str, allowed: Iterable[str]) -> str:
     return suggestion(f"unknown key {_shown(name)}", name, list(allowed))
 
 
-def suggestion(what: str, name: str, allowed: list[str]) -> str:
-    """What is wrong, the nearest that is allowed, and all that is."""
-    near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6)
+def suggestion(what: str, name: object, allowed: list[str]) -> str:
+    """What is wrong, the nearest that is allowed (if `name` is a text), and all that is."""
+    near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.6) if isinstance(name, str) else []
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return trimmed(f"{what}{hint} allowed: {', '.join(allowed) or 'none'}", 900)
 

@@ -13,6 +13,8 @@ from aiops.domain.errors import trimmed
 MAX_LENGTH = 8192
 
 _FUNCTION = re.compile(r"(?:unknown function with name|call to function) '([^']+)'")
+# Comments and quoted strings are matched too, so that a backtick in one of them begins nothing.
+_RAW_OR_QUOTED = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`([^`]*)`""")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -23,13 +25,20 @@ def check_promql(text: str) -> None:
     import promql_parser  # deferred: only loading needs it
 
     try:
-        tree = promql_parser.parse(text)
+        tree = promql_parser.parse(_RAW_OR_QUOTED.sub(_requoted, text))
     except ValueError as error:
         raise ValueError(_placed(text, str(error))) from error
     if isinstance(tree, (promql_parser.MatrixSelector, promql_parser.SubqueryExpr)):
         raise ValueError("the query gives a range; wrap it in a function such as rate(...) or avg_over_time(...)")  # noqa: TRY004 (of the text's type)
     if isinstance(tree, promql_parser.StringLiteral):
         raise ValueError("the query is only a text; it must give numbers")  # noqa: TRY004 (of the text's type)
+
+
+def _requoted(match: re.Match[str]) -> str:
+    """A raw string as a quoted one: in PromQL nothing is escaped between backticks, which the parser does not know."""
+    if match[1] is None:
+        return match[0]
+    return '"' + match[1].replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def _placed(text: str, cause: str) -> str:

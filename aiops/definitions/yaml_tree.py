@@ -82,7 +82,8 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[Problem]]
         mark = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.context, error.problem) if part)
         where = f" (column {mark.column + 1})" if mark else ""
-        return [], [*builder.problems, Problem(file, mark.line + 1 if mark else 1, "yaml", f"{what}{where}")]
+        last = text.count("\n") + 1  # the mark of "more was expected" may lie behind the end
+        return [], [*builder.problems, Problem(file, min(mark.line + 1, last) if mark else 1, "yaml", f"{what}{where}")]
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         return [], [*builder.problems, Problem(file, line, "yaml", f"the character {error.character!r} is not allowed: {error.reason}")]
