@@ -43,14 +43,16 @@ class SeasonalZModel(Model):
     z: float = Field(default=6.0, gt=0, le=1000, description="deviations that count as anomalous")
     season: Positive = Field(default=86400.0)
     bucket: Positive = Field(default=3600.0)
-    minimum_samples: int = Field(default=30, ge=3, le=100_000)
+    minimum_samples: int = Field(default=30, ge=3, le=10_000, description="samples before it judges")
     window: int = Field(default=60, ge=3, le=10_000, description="samples of the recent window")
     scale_floor: Share = Field(default=0.02, description="the scale is never below this share of the median's size")
 
     @model_validator(mode="after")
     def _consistent(self) -> SeasonalZModel:
-        if self.bucket > self.season or self.season / self.bucket > 10_000:
-            raise ValueError("bucket must be shorter than season, and season hold at most 10000 of them")
+        if self.bucket > self.season or self.season / self.bucket > 336:
+            raise ValueError("bucket must not be longer than season, and season hold at most 336 of them")
+        if self.minimum_samples > self.window:
+            raise ValueError("minimumSamples must not be greater than window")
         return self
 
 
@@ -60,7 +62,6 @@ class LogErrorRateModel(Model):
     type: Literal["logErrorRate"]
     minimum_count: int = Field(default=10, ge=1, le=1_000_000)
     ratio: float = Field(default=5.0, gt=1, le=1e6)
-    new_templates: bool = Field(default=False, description="also fire on messages of a shape never seen before")
 
 
 class IsolationForestModel(Model):

@@ -104,7 +104,7 @@ def test_logs_objects_and_detectors(tmp_path: Path) -> None:
     logs, nodes, seasonal, forest, drifting = definitions.rules
     assert logs.source == "logs"  # the only source of that type, whatever its name
     assert logs.query == LogQuery("logs-*", 60.0, {"level": ("ERROR",)}, {"app": ("x",)}, "time out", ("k.ns",), max_groups=5)
-    assert logs.detector.parameters == {"minimum_count": 5, "ratio": 3.0, "new_templates": False}
+    assert logs.detector.parameters == {"minimum_count": 5, "ratio": 3.0}
     assert nodes.source == "kubernetes"
     assert isinstance(nodes.query, ObjectQuery)
     assert nodes.query.value.evaluate({"object": {"status": {"conditions": [1, 2]}}, "now": 0.0}) == 2.0
@@ -185,7 +185,8 @@ RULE_PROBLEMS = [
     ("detector: {type: threshold, above: .nan}", "5: rules[0].detector.above: must be a finite number"),
     ("detector: {type: threshold, above: '1'}", "5: rules[0].detector.above: must be a number, not '1'"),
     ("detector: {type: seasonalZ, window: 1.5}", "5: rules[0].detector.window: must be a whole number, not 1.5"),
-    ("detector: {type: seasonalZ, bucket: 2d}", "5: rules[0].detector: bucket must be shorter than season"),
+    ("detector: {type: seasonalZ, bucket: 2d}", "5: rules[0].detector: bucket must not be longer than season"),
+    ("detector: {type: seasonalZ, window: 10}", "5: rules[0].detector: minimumSamples must not be greater than window"),
     ("detector: {type: drift, warning: 0.5}", "5: rules[0].detector: critical must not be below warning"),
     ("detector: {type: drift, method: chi}", "5: rules[0].detector.method: 'chi' is not allowed; allowed: psi, kl, js"),
     ("direction: down", "5: rules[0]: direction contradicts the threshold"),
