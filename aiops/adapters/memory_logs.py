@@ -22,7 +22,9 @@ from aiops.domain.series import LogLine, SampleBatch
 # apostrophe, a full stop or a colon holds a word together, between two digits a comma, semicolon, full stop or apostrophe;
 # an ideograph or a hiragana is a word of its own.
 _SINGLE = "\u3040-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_PART = rf"(?:[^\W{_SINGLE}]|(?<=\w)[\u0300-\u036f])+"
+# Numbers that are no digits (superscripts, fractions, circled ones): \w takes them, the analyser does not.
+_NO_DIGIT = "\u00b2\u00b3\u00b9\u00bc-\u00be\u2070\u2074-\u2079\u2080-\u2089\u2150-\u215f\u2189\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
+_PART = rf"(?:[^\W{_SINGLE}{_NO_DIGIT}]|(?<=\w)[\u0300-\u036f])+"
 _LETTER, _DIGIT = r"[^\W\d_]", r"\d"
 _JOINT = rf"(?:(?<={_DIGIT})[.,;'\u2019](?={_DIGIT})|(?<={_LETTER})[.:'\u2019·](?={_LETTER}))"
 _WORD = re.compile(rf"[{_SINGLE}]|{_PART}(?:{_JOINT}{_PART})*")
@@ -30,10 +32,16 @@ _MAX_WORD = 255
 
 
 def words(text: str) -> list[str]:
-    """The terms of a text as Elasticsearch's standard analyser makes them: lower case, split at what is no letter or digit."""
+    """The terms of a text as Elasticsearch's standard analyser makes them: lower case, split at what is no letter or digit.
+
+    One known difference: Elasticsearch takes an emoji for a word, here it is none.
+    """
     found: list[str] = []
     for word in _WORD.findall(text):
-        lowered = word.lower()
+        if not word.strip("_"):
+            continue
+        # Character by character, as Lucene does: no final sigma, no dot above.
+        lowered = "".join(character.lower()[0] for character in word)
         found.extend(lowered[i : i + _MAX_WORD] for i in range(0, len(lowered), _MAX_WORD))
     return found
 
@@ -98,7 +106,7 @@ class MemoryLogs:
         `group_by` fields belongs to the group without that label. SourceRejectedError (IndexMissing) if there is no such index.
         """
         groups: dict[tuple[tuple[str, str], ...], int] = {}
-        for record in self._matching(query, at - query.window, at):
+        for record in self._matching(query, at - query.window, at, patterns_must_match=True):
             found = ((name, _field(query, record, name)) for name in query.group_by)
             key = tuple(sorted((name, value) for name, value in found if value is not None))
             groups[key] = groups.get(key, 0) + 1
@@ -111,25 +119,28 @@ class MemoryLogs:
         return SampleBatch(self._name, str(query), at, labels, np.full(len(kept), at), counts, warnings, partial)
 
     def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
-        """At most `limit` records with `start <= t < end`, oldest first. SourceRejectedError (IndexMissing) if there is no such index."""
-        found = self._matching(query, start, end)[: max(0, limit)]
+        """At most `limit` records with `start <= t < end`, oldest first. SourceRejectedError (IndexMissing) if a named index is missing.
+
+        A pattern that fits no index gives no records: Elasticsearch opens a point in time on nothing without complaint.
+        """
+        found = self._matching(query, start, end, patterns_must_match=False)[: max(0, limit)]
         return tuple(LogLine(record.at, record.message, dict(record.fields)) for record in found)
 
-    def _matching(self, query: LogQuery, start: float, end: float) -> list[_Record]:
+    def _matching(self, query: LogQuery, start: float, end: float, *, patterns_must_match: bool) -> list[_Record]:
         # Bounds to the millisecond too: half of a record's stamp cannot lie inside.
         first, last = round(start * 1000) / 1000, round(end * 1000) / 1000
         with self._lock:
-            indices = self._resolved(query.index)
+            indices = self._resolved(query.index, patterns_must_match=patterns_must_match)
             found = self._records[bisect_left(self._times, first) : bisect_left(self._times, last)]
         return [record for record in found if record.index in indices and _matches(query, record)]
 
-    def _resolved(self, wanted: str) -> set[str]:
-        """The indices that an expression names: names, with `*`, several by commas. Each part must name one at least."""
+    def _resolved(self, wanted: str, *, patterns_must_match: bool) -> set[str]:
+        """The indices that an expression names: names, with `*`, several by commas. Each name must exist; a pattern only if so asked."""
         named: set[str] = set()
         for part in wanted.split(","):
             pattern = re.compile(".*".join(map(re.escape, part.split("*"))), re.DOTALL)
             found = {index for index in self._indices if pattern.fullmatch(index)}
-            if not found:
+            if not found and (patterns_must_match or "*" not in part):
                 raise SourceRejectedError(self._name, "IndexMissing", f"no such index [{part}]")
             named |= found
         return named
