@@ -34,7 +34,9 @@ class ClusterObjects:
 
 def gather(target: TargetRef, find: Find, objects: Objects) -> ClusterObjects:
     """Everything about the target in one value. `find` and `objects` are those of a `ClusterView`."""
-    obj = find(target)
+    found = find(target)
+    # Items of a list come without their kind.
+    obj = {"kind": target.kind, **found} if found is not None else None
     namespace = find(TargetRef("Namespace", "", target.namespace, target.context)) if target.namespace else None
     nodes = tuple(objects("Node", ""))
     if obj is None or target.kind not in WORKLOADS:

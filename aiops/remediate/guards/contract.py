@@ -1,0 +1,152 @@
+"""What every guard is given and what it answers.
+
+None in the input means "not known", and a guard that needs it then refuses: missing information never allows.
+Neighbours: `pipeline.decide` fills the input, each guard reads it, `guardrails.judge` calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aiops.domain.execution import Execution, ExecutionState
+from aiops.domain.incident import Incident, Silence
+from aiops.domain.outcome import GuardMode
+from aiops.domain.plan import Plan
+from aiops.domain.runbook import GuardSpec
+from aiops.remediate.objects import ClusterObjects
+
+
+class SourceState(Protocol):
+    """How well a source of telemetry is seen: `state` is `ok` or what is wrong (`dark`, `stale`, `partial`, `failing`, `unknown`)."""
+
+    @property
+    def state(self) -> str:
+        """Only `ok` may be acted on."""
+        ...
+
+    @property
+    def answered_at(self) -> float | None:
+        """Last answer, Unix seconds."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """The last error's text."""
+        ...
+
+
+class ClusterState(Protocol):
+    """How well the cluster's view is seen (`ports.cluster.Sight` is one)."""
+
+    @property
+    def synced(self) -> bool:
+        """Every kind was listed."""
+        ...
+
+    @property
+    def seen_at(self) -> float:
+        """Oldest last contact of its kinds, Unix seconds."""
+        ...
+
+    @property
+    def errors(self) -> Mapping[str, str]:
+        """By kind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GuardInput:
+    """One plan and all that is known when it is judged. Times are Unix seconds.
+
+    `executions`: all runs created since `history_since`, finished or not, simulated ones too. `of_incident`: all of this incident's.
+    `active`: all that are not done. `execution`: the id of the run whose plan this is, when a plan is judged again before it starts.
+    `simulated`: the dry-run writer would be used; real runs count for simulated plans, not the other way round.
+    """
+
+    plan: Plan
+    guards: GuardSpec
+    incident: Incident
+    objects: ClusterObjects
+    now: float
+    needs_sight: Sequence[str] = ()
+    executions: Sequence[Execution] | None = None
+    history_since: float | None = None
+    of_incident: Sequence[Execution] | None = None
+    active: Sequence[Execution] | None = None
+    incidents: Sequence[Incident] | None = None
+    silences: Sequence[Silence] | None = None
+    sights: Mapping[str, SourceState] = field(default_factory=dict)
+    cluster: ClusterState | None = None
+    paused: bool | None = None
+    execution: str = ""
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """The daemon's own limits, under those of each runbook. Durations in seconds, shares 0..1.
+
+    `modes` overrides ENFORCE by guard name; a runbook's own modes override that, save for the guards that `guardrails.FIXED` names.
+    """
+
+    modes: Mapping[str, GuardMode] = field(default_factory=dict)
+    protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
+    opt_in: bool = False
+    minimum_replicas: int = 1
+    maximum_replicas: int = 50
+    maximum_pods: int = 10
+    maximum_share: float = 0.5
+    target_cooldown: float = 60.0
+    cooldown_maximum: float = 3600.0
+    maximum_per_incident: int = 5
+    maximum_per_hour: int = 20
+    breaker_failures: int = 3
+    breaker_window: float = 6 * 3600.0
+    breaker_open: float = 3600.0
+    reversal_hold: float = 3600.0
+    source_stale_after: float = 300.0
+    cluster_stale_after: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A guard's answer; `reason` is CamelCase."""
+
+    allowed: bool
+    reason: str
+    detail: str = ""
+
+
+class UnknownFactError(Exception):
+    """What the guard needs is not known; the text says what. It becomes a refusal."""
+
+
+Guard = Callable[[GuardInput, GuardLimits], Answer]
+
+
+def allow(detail: str = "") -> Answer:
+    """It may go on."""
+    return Answer(True, "Allowed", detail)
+
+
+def refuse(reason: str, detail: str) -> Answer:
+    """It must not."""
+    return Answer(False, reason, detail)
+
+
+def counted(given: GuardInput, runs: Sequence[Execution] | None, what: str) -> list[Execution]:
+    """The runs that count for this plan: not itself, and simulated ones only if it is simulated too."""
+    if runs is None:
+        raise UnknownFactError(f"{what} are not known")
+    return [e for e in runs if e.id != given.execution and (given.simulated or not e.simulated)]
+
+
+def recent(given: GuardInput, seconds: float) -> list[Execution]:
+    """The runs of the last `seconds`; UnknownFactError if the history that was given does not reach so far back."""
+    runs = counted(given, given.executions, "recent executions")
+    since = given.now - seconds
+    if given.history_since is None or given.history_since > since:
+        raise UnknownFactError(f"recent executions are not known for {seconds:g} s back")
+    return [e for e in runs if e.updated_at >= since or e.state is not ExecutionState.DONE]

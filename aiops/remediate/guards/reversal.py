@@ -1,0 +1,97 @@
+"""A person's reversal stops the automation there: whoever put back what we had set knows something that we do not.
+
+Replica count: it is not what our last run left, and another field manager owns it. Template: it is again the one that our last rollback replaced;
+a new release is no reversal. Neighbours: managedFields by `ownership.holds`; `execution` keeps pre-state and what was left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiops.domain.execution import Execution, StepRun, StepState
+from aiops.domain.target import JsonObject
+from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, recent, refuse
+from aiops.remediate.guards.traits import REPLICAS, TEMPLATE, traits, writes
+from aiops.remediate.objects import meta, seconds, wanted_replicas
+from aiops.remediate.ownership import OURS, holds
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The last effect of ours on a field: what it replaced and what it left."""
+
+    run: str
+    before: Any
+    after: Any
+
+
+def reversal(given: GuardInput, limits: GuardLimits) -> Answer:
+    """For the fields that the plan would write."""
+    fields = writes(given.plan) & {REPLICAS, TEMPLATE}
+    if not fields:
+        return allow()
+    target = given.objects.target
+    if target is None:
+        raise UnknownFactError(f"{given.plan.target} is not in the view")
+    runs = sorted(recent(given, limits.reversal_hold), key=lambda e: (e.updated_at, e.id), reverse=True)
+    mine = [e for e in runs if e.plan.target == given.plan.target and not e.simulated]
+    for field in sorted(fields):
+        written = _last(mine, field)
+        answer = None if written is None else _judge(field, written, target, given, limits)
+        if answer is not None:
+            return answer
+    return allow()
+
+
+def _judge(field: str, written: _Written, target: JsonObject, given: GuardInput, limits: GuardLimits) -> Answer | None:
+    if field == TEMPLATE:
+        present: Any = template_digest((target.get("spec") or {}).get("template") or {})
+        if present == written.after or present != written.before:
+            return None
+        words = f"the template that {written.run} replaced is back"
+    else:
+        present = wanted_replicas(target)
+        if written.after is None or present == written.after:
+            return None
+        words = f"{written.run} left {written.after} replicas, now there are {present}"
+    entries = [e for e in meta(target).get("managedFields") or () if holds(e, ("spec", field))]
+    others = [e for e in entries if e.get("manager") not in OURS]
+    if entries and not others:
+        return None  # only we wrote it since; that run is not in the history any more
+    at = max((t for t in (seconds(e.get("time")) for e in others) if t is not None), default=None)
+    if at is not None and given.now - at > limits.reversal_hold:
+        return None
+    by = ", ".join(sorted({str(e.get("manager")) for e in others})) or "somebody"
+    return refuse("ReversedByPerson", f"{words}; written by {by}")
+
+
+def _last(newest_first: list[Execution], field: str) -> _Written | None:
+    for run in newest_first:
+        for step in reversed(run.steps):
+            planned = next((p for p in run.plan.steps if p.name == step.name), None)
+            if planned is None or field not in traits(planned.action).writes or not _happened(step):
+                continue
+            before, after = _value(step.pre_state, field), _value(step.leaves, field)
+            if step.state is StepState.UNDONE:
+                before, after = after, before
+            return _Written(run.id, before, after)
+    return None
+
+
+def _happened(step: StepRun) -> bool:
+    return step.effect or step.state in (StepState.STARTED, StepState.UNDONE)
+
+
+def _value(state: Mapping[str, Any], field: str) -> Any:
+    return state.get("replicas" if field == REPLICAS else "template")
+
+
+def template_digest(template: JsonObject) -> str:
+    """As `execution.actions.rollout.template_digest` writes it into the pre-state; a test holds the two equal."""
+    metadata = {k: v for k, v in (template.get("metadata") or {}).items() if k != "creationTimestamp"}
+    text = json.dumps({**template, "metadata": metadata}, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,88 @@
+"""What each action does to the world, for the guards. An action that is not listed is taken to do the worst.
+
+Neighbours: `execution.actions.registry` holds the actions; a test compares the names.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from aiops.domain.plan import Plan
+
+
+class Disrupts(StrEnum):
+    """How many pods of the target it takes away: none, by the size of a change, as the update strategy allows, all."""
+
+    NONE = "none"
+    CHANGE = "change"
+    ROLLING = "rolling"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """`acts`: it changes something beyond telling people. `writes`: fields of the target it sets."""
+
+    acts: bool = True
+    writes: frozenset[str] = frozenset()
+    disrupts: Disrupts = Disrupts.NONE
+
+
+REPLICAS, RESTART, TEMPLATE = "replicas", "restart", "template"
+
+TRAITS: Mapping[str, Traits] = {
+    "scale": Traits(writes=frozenset({REPLICAS}), disrupts=Disrupts.CHANGE),
+    "restart": Traits(writes=frozenset({RESTART}), disrupts=Disrupts.ROLLING),
+    "rollback": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
+    "redis-flush": Traits(),
+    "wait": Traits(acts=False),
+    "notify": Traits(acts=False),
+}
+_WORST = Traits(writes=frozenset({REPLICAS, RESTART, TEMPLATE}), disrupts=Disrupts.ALL)
+
+
+def traits(action: str) -> Traits:
+    """Of one action."""
+    return TRAITS.get(action, _WORST)
+
+
+def acts(plan: Plan) -> bool:
+    """False if the plan only waits and tells."""
+    return any(traits(s.action).acts for s in plan.steps)
+
+
+def writes(plan: Plan) -> frozenset[str]:
+    """All fields of the target that the plan sets."""
+    return frozenset().union(*(traits(s.action).writes for s in plan.steps))
+
+
+_CHANGE = re.compile(r"([+-])(\d{1,6}(?:\.\d{1,6})?)(%?)")
+
+
+def scaled(present: int, arguments: Mapping[str, Any]) -> int:
+    """The count that a scale step with these arguments leaves: as `execution.actions.scale` works it out. Raises ValueError if it cannot."""
+    low = arguments.get("minimum")
+    high = arguments.get("maximum")
+    to, by = arguments.get("to"), arguments.get("by")
+    if (to is None) == (by is None):
+        raise ValueError("scale takes exactly one of `to` and `by`")
+    asked = int(to) if to is not None else _changed(present, str(by))
+    count = max(asked, int(low)) if low is not None else asked
+    count = min(count, int(high)) if high is not None else count
+    # A bound never turns a change round; a relative change of nothing stays nothing.
+    turned = asked > present >= count or asked < present <= count
+    return present if turned or (by is not None and present == 0) else count
+
+
+def _changed(present: int, by: str) -> int:
+    match = _CHANGE.fullmatch(by.strip())
+    if match is None:
+        raise ValueError(f"{by!r} is no change of a quantity")
+    sign, number, percent = match.groups()
+    amount = round(float(number) * (present / 100 if percent else 1), 9)
+    return max(0, present + (math.ceil(amount) if sign == "+" else -math.floor(amount)))
