@@ -108,6 +108,11 @@ def unpack(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     return arrays, header
 
 
+def part(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Those arrays whose name is `prefix.name`, by name."""
+    return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{prefix}.")}
+
+
 def nan(size: int) -> Floats:
     """`size` unknowns."""
     return np.full(size, np.nan)

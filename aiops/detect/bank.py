@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aiops.detect.alarm import Alarms, Transitions, outside_dead_band
-from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, unpack
+from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, part, unpack
 from aiops.detect.contract import Scores
 from aiops.detect.findings import Finding, Observed
 from aiops.detect.intake import Intake
@@ -120,8 +118,8 @@ class RuleBank:
         return rows[keep], keep
 
     def _reserve(self) -> None:
-        for part in (self._state, self._alarms, self._intake):
-            part.reserve(self._table.rows)
+        for room in (self._state, self._alarms, self._intake):
+            room.reserve(self._table.rows)
 
     def _absent(self, present: Rows) -> Rows:
         return np.setdiff1d(self._table.in_use(), present)
@@ -136,8 +134,6 @@ class RuleBank:
 
     def _judge(self, rows: Rows, times: Floats, values: Floats, *, partial: bool) -> list[Finding]:
         """Score measured samples and step the alarms."""
-        if not len(rows):
-            return []
         scores = self._detector.score_and_learn(rows, times, values, learn=not partial)
         counts, within = outside_dead_band(values, scores, self.rule.dead_band_absolute, self.rule.dead_band_relative)
         breach = scores.ready & scores.breach & counts
@@ -249,8 +245,8 @@ class RuleBank:
         if not len(rows):
             return
         self._table.release(rows)
-        for part in (self._detector, self._alarms, self._intake, self._recent):
-            part.forget(rows)
+        for room in (self._detector, self._alarms, self._intake, self._recent):
+            room.forget(rows)
         self._state.reset(rows)
 
     @property
@@ -264,7 +260,7 @@ class RuleBank:
     def snapshot(self) -> bytes:
         """All state, alarms included, so that a restart neither forgets nor repeats."""
         parts = {"state": self._state.used(), "alarms": self._alarms.used(), "intake": self._intake.used(), "recent": self._recent.used()}
-        arrays = {f"{part}.{name}": array for part, columns in parts.items() for name, array in columns.items()}
+        arrays = {f"{prefix}.{name}": array for prefix, columns in parts.items() for name, array in columns.items()}
         arrays["detector"] = np.frombuffer(self._detector.snapshot(), dtype=np.uint8)
         return pack(arrays, {"key": self.key, "series": self._table.dump(), "query": self._query})
 
@@ -275,18 +271,14 @@ class RuleBank:
             raise ValueError(f"snapshot is not of rule {self.rule.name} as it is now")
         try:
             self._detector.restore(arrays.pop("detector").tobytes())
-            self._state.replace(_part(arrays, "state"))
-            self._alarms.replace(_part(arrays, "alarms"))
-            self._intake.replace(_part(arrays, "intake"))
-            self._recent.replace(_part(arrays, "recent"))
+            self._state.replace(part(arrays, "state"))
+            self._alarms.replace(part(arrays, "alarms"))
+            self._intake.replace(part(arrays, "intake"))
+            self._recent.replace(part(arrays, "recent"))
             self._table.load(header["series"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"snapshot of rule {self.rule.name} is damaged: {error}") from error
         self._query = str(header.get("query", ""))
-
-
-def _part(arrays: Mapping[str, NDArray[Any]], part: str) -> dict[str, NDArray[Any]]:
-    return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{part}.")}
 
 
 def _number(value: float) -> float | None:

@@ -50,7 +50,10 @@ class Detector(Protocol):
         ...
 
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
-        """Score first, then learn (unless told not to). `rows` are distinct; `times` Unix seconds, later than any before for the row; NaN and ±Inf are skipped."""
+        """Score first, then learn (unless told not to). Called once a poll, also when there is nothing to score.
+
+        `rows` are distinct; `times` Unix seconds, later than any before for the row; NaN and ±Inf are skipped.
+        """
         ...
 
     def forget(self, rows: Rows) -> None:
@@ -79,4 +82,32 @@ def plain_scores(score: Floats, ready: Flags, *, expected: Floats | None = None,
         breach=breach,
         critical=np.zeros(size, dtype=np.bool_),
         recovered=ready & ~breach,
+    )
+
+
+def scattered(part: Scores, where: Flags) -> Scores:
+    """Scores of the samples flagged by `where`, put back among all samples; the others are not ready."""
+    if where.all():
+        return part
+    size = len(where)
+
+    def floats(values: Floats) -> Floats:
+        whole = nan(size)
+        whole[where] = values
+        return whole
+
+    def flags(values: Flags) -> Flags:
+        whole = np.zeros(size, dtype=np.bool_)
+        whole[where] = values
+        return whole
+
+    return Scores(
+        floats(part.score),
+        floats(part.expected),
+        floats(part.lower),
+        floats(part.upper),
+        flags(part.ready),
+        flags(part.breach),
+        flags(part.critical),
+        flags(part.recovered),
     )

@@ -1,0 +1,102 @@
+"""More log records than usual: a minimum count, a ratio to the usual, and a Poisson test, all three at once.
+
+A series that is absent has a count of zero (rules feed it so), hence one that appears after the warm-up was at zero before. The test is on the difference of
+square roots, whose variance is about 1/4 each for Poisson counts (Anscombe, Biometrika 35, 1948): it keeps small counts from alarming by chance.
+Neighbours: `contract`; `bank` feeds zeros for absent counts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aiops.detect.arrays import Column, RowArrays, Rows, nan, pack, part, unpack
+from aiops.detect.contract import MAX_SCORE, Scores, scattered
+from aiops.domain.series import Floats
+
+WARM_UP = 5
+"""Polls before anything is judged."""
+MEMORY = 120
+"""Polls over which the usual count is averaged."""
+SIGMAS = 3.0
+RECOVERED_SHARE = 0.8
+
+
+class LogErrorRate:
+    """Each call is one poll, also one without any series.
+
+    `minimum_count`: records in one window below which nothing is claimed. `ratio`: times the usual count. Only a rise is a claim.
+    """
+
+    reason = "LogErrorBurst"
+
+    def __init__(self, *, minimum_count: float = 10, ratio: float = 5.0, new_templates: bool = False) -> None:
+        if minimum_count <= 0 or ratio <= 1.0:
+            raise ValueError(f"logErrorRate: minimumCount ({minimum_count:g}) must be above 0 and ratio ({ratio:g}) above 1")
+        if new_templates:
+            raise ValueError("logErrorRate: newTemplates is not supported; leave it out or set it to false")
+        self._minimum, self._ratio = float(minimum_count), ratio
+        self._state = self._fresh()
+        self._polls = 0
+
+    @staticmethod
+    def _fresh() -> RowArrays:
+        return RowArrays(usual=Column(0.0), seen=Column(-1, np.int64))
+
+    def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
+        """As the contract says; `values` are counts."""
+        del times
+        ok = np.isfinite(values)
+        return scattered(self._finite(rows[ok], np.maximum(values[ok], 0.0), learn=learn), ok)
+
+    def _finite(self, rows: Rows, values: Floats, *, learn: bool) -> Scores:
+        self._state.cover(rows)
+        seen = self._state["seen"][rows]
+        # Polls that went by before a series appeared were polls in which it counted zero.
+        seen = np.where(seen < 0, self._polls, seen)
+        usual = self._state["usual"][rows]
+        ready = seen >= WARM_UP
+        with np.errstate(over="ignore"):
+            limit = np.maximum(self._minimum, np.maximum(self._ratio * usual, (np.sqrt(usual) + SIGMAS / np.sqrt(2.0)) ** 2))
+            score = values / limit
+        breach = ready & (score >= 1.0)
+        if learn:
+            self._learn(rows, values, seen, limit)
+        return Scores(
+            score=np.where(ready, np.minimum(score, MAX_SCORE), np.nan),
+            expected=np.where(ready, usual, np.nan),
+            lower=nan(len(rows)),
+            upper=np.where(ready & np.isfinite(limit), limit, np.nan),
+            ready=ready,
+            breach=breach,
+            critical=np.zeros(len(rows), dtype=np.bool_),
+            recovered=ready & (score <= RECOVERED_SHARE),
+        )
+
+    def _learn(self, rows: Rows, values: Floats, seen: Rows, limit: Floats) -> None:
+        # A burst teaches no more than its limit would, and an eighth as fast: a fault that lasts becomes usual, but not within minutes.
+        burst = (seen >= WARM_UP) & (values > limit)
+        rate = np.where(burst, 1.0 / (8.0 * MEMORY), 1.0 / np.minimum(seen + 1, MEMORY))
+        usual = self._state["usual"][rows]
+        self._state["usual"][rows] = usual + rate * (np.where(burst, limit, values) - usual)
+        self._state["seen"][rows] = seen + 1
+        self._polls += 1
+
+    def forget(self, rows: Rows) -> None:
+        """These rows will stand for other series."""
+        self._state.reset(rows)
+
+    def snapshot(self) -> bytes:
+        """All that was learned."""
+        arrays = {f"state.{name}": array for name, array in self._state.used().items()}
+        return pack(arrays, {"polls": self._polls})
+
+    def restore(self, data: bytes) -> None:
+        """Raises ValueError if the bytes are damaged."""
+        arrays, header = unpack(data)
+        state = self._fresh()
+        state.replace(part(arrays, "state"))
+        try:
+            polls = int(header["polls"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"snapshot is damaged: {error}") from error
+        self._state, self._polls = state, polls
