@@ -13,7 +13,7 @@ from aiops.domain.execution import Execution, StepRun
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import Change, PlannedStep
 from aiops.execution import recovery
-from aiops.execution.actions.contract import Checked, Context, Done, Effect, Failed, Prepared, Waiting
+from aiops.execution.actions.contract import ActionRefusedError, Checked, Context, Done, Effect, Failed, Prepared, Waiting
 from aiops.execution.changes import change_of, redacted
 from aiops.execution.desk import Desk, ids, log
 from aiops.execution.failures import MALFORMED, result_of
@@ -86,7 +86,7 @@ def _send(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
         return defer(desk, execution, run, desk.settings.look_after)
     except (InvalidError, ConflictError) as error:
         return recovery.after_refusal(desk, execution, step, run, lane, error)
-    except (ClusterError, CacheUnavailableError) as error:
+    except (ClusterError, CacheUnavailableError, ActionRefusedError) as error:
         return retry_or_settle(desk, execution, step, run, lane, *result_of(error))
     desk.telemetry.observe("effect", desk.clock.monotonic() - began, action=step.action)
     return _record(desk, execution, step, run, lane, prepared, effect)

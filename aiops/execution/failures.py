@@ -17,6 +17,7 @@ from aiops.domain.errors import (
     NotFoundError,
 )
 from aiops.domain.outcome import Outcome, Result
+from aiops.execution.actions.contract import ActionRefusedError
 
 MALFORMED = (KeyError, TypeError, ValueError)
 """What reading arguments or an object of an unexpected shape raises."""
@@ -36,6 +37,8 @@ def result_of(error: Exception) -> tuple[Result, bool]:
     for kind, outcome, reason, again in table:
         if isinstance(error, kind):
             return Result(outcome, reason, str(error)), again
+    if isinstance(error, ActionRefusedError):
+        return Result(Outcome.ERROR, error.reason, str(error)), False
     if isinstance(error, ClusterError):
         return Result(Outcome.ERROR, error.reason or "ClusterError", str(error)), False
     if isinstance(error, AiopsError):

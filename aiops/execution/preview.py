@@ -13,7 +13,7 @@ from aiops.domain.errors import CacheUnavailableError, ClusterError
 from aiops.domain.ids import operation_key
 from aiops.domain.outcome import Outcome
 from aiops.domain.plan import Change, Plan, PlannedStep
-from aiops.execution.actions.contract import Effect, Prepared
+from aiops.execution.actions.contract import ActionRefusedError, Effect, Prepared
 from aiops.execution.changes import change_of
 from aiops.execution.desk import Desk
 from aiops.execution.failures import MALFORMED, result_of
@@ -34,7 +34,7 @@ def _preview(desk: Desk, plan: Plan, step: PlannedStep) -> Change:
             verb = "nothing to do" if prepared.skip.outcome is Outcome.SKIPPED else "would fail"
             return replace(nothing, note=f"{verb}: {prepared.skip.reason}: {prepared.skip.detail}")
         effect: Effect = action.start(context, prepared)
-    except (ClusterError, CacheUnavailableError, *MALFORMED) as error:
+    except (ClusterError, CacheUnavailableError, ActionRefusedError, *MALFORMED) as error:
         result = result_of(error)[0]
         return replace(nothing, note=f"cannot be foreseen: {result.reason}: {result.detail}")
     change = change_of(step.name, step.action, str(plan.target), prepared.request, effect)

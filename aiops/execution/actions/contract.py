@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from aiops.domain.errors import AiopsError, trimmed
 from aiops.domain.message import Message
 from aiops.domain.outcome import Result
 from aiops.domain.runbook import ActionSpec
@@ -74,6 +75,14 @@ class Effect:
     messages: tuple[Message, ...] = ()
 
 
+class ActionRefusedError(AiopsError):
+    """It was refused before anything was sent, for good. `reason` is a CamelCase code."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        super().__init__(trimmed(detail))
+
+
 class Looked(StrEnum):
     """Whether an intended effect happened. UNKNOWN is an answer too, and then a person is asked."""
 
@@ -110,7 +119,7 @@ Checked = Done | Waiting | Failed
 
 
 class Action(Protocol):
-    """One kind of effect. All methods may raise `ClusterError`, `CacheUnavailableError`; none sleeps, retries or catches what it cannot judge."""
+    """One kind of effect. All may raise `ClusterError`, `CacheUnavailableError`, `start` ActionRefusedError; none sleeps, retries or catches what it cannot judge."""
 
     @property
     def spec(self) -> ActionSpec:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.runbook import ActionSpec, EffectClass, ParamSpec
-from aiops.execution.actions.contract import Checked, Context, Done, Effect, Failed, Looked, Prepared
+from aiops.execution.actions.contract import ActionRefusedError, Checked, Context, Done, Effect, Failed, Looked, Prepared
 
 LIMIT = 1_000_000
 
@@ -35,15 +35,16 @@ class RedisFlush:
         if name not in context.caches:
             known = ", ".join(sorted(context.caches)) or "none"
             return Prepared(skip=Result(Outcome.ERROR, "UnknownCache", f"no cache {name!r} in the settings; there are: {known}"))
-        if not pattern.strip("*"):
-            return Prepared(skip=Result(Outcome.ERROR, "PatternTooWide", f"{pattern!r} would remove every key: write a prefix, for example catalog:*"))
         limit = int(arguments.get("limit") or LIMIT)
         return Prepared(request={"cache": name, "pattern": pattern, "limit": limit}, output={"cache": name, "pattern": pattern})
 
     def start(self, context: Context, prepared: Prepared) -> Effect:
         """Flush. `finished` in the output says whether the bound on keys was met first."""
         request = prepared.request
-        result = context.caches[request["cache"]].flush(request["pattern"], limit=request["limit"])
+        try:
+            result = context.caches[request["cache"]].flush(request["pattern"], limit=request["limit"])
+        except ValueError as error:  # the cache takes no such pattern
+            raise ActionRefusedError("PatternRefused", str(error)) from error
         words = f"{result.matched} keys of {request['cache']} match {request['pattern']!r}, {result.removed} removed"
         output = {"matched": result.matched, "removed": result.removed, "finished": result.finished, "sample": list(result.sample)}
         return Effect(applied=result.applied, note=words, output=output)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from aiops.adapters.dry_run import DryRunCache, DryRunWriter
+from aiops.adapters.memory_cache import MemoryCache
 from aiops.adapters.memory_cluster import MemoryCluster
 from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.adapters.store import open_store
@@ -28,7 +30,7 @@ from aiops.execution.desk import Hands
 from aiops.execution.executor import Executor
 from aiops.execution.settings import EngineSettings
 from aiops.ports.cache import Cache
-from aiops.ports.cluster import Cluster, ClusterReader, ClusterWriter
+from aiops.ports.cluster import Cluster, ClusterWriter
 from aiops.ports.storage import Store
 
 START = 1_800_000_000.0
@@ -85,9 +87,9 @@ class Stage:
         self.settings = settings or EngineSettings()
         self.told: list[Execution] = []
         self.verdict: Verdict | None = None
-        self.caches: dict[str, Cache] = {}
-        self.writer: ClusterWriter = self.memory.writer()
-        self.reader: ClusterReader = self.memory.reader
+        self.caches: dict[str, MemoryCache] = {}
+        self.writer: Any = self.memory.writer()
+        self.reader: Any = self.memory.reader
         self.dry = False
         self.memory.apply(deployment(replicas=replicas))
         self.pass_time(10)
@@ -95,12 +97,15 @@ class Stage:
         self.executor.recover()
 
     def cluster(self, *, simulated: bool) -> Cluster:
-        writer: ClusterWriter = self.memory.writer(dry_run=True) if simulated else self.writer
+        writer: ClusterWriter = DryRunWriter(self.reader, self.memory.writer(dry_run=True)) if simulated else self.writer
         return Cluster("default", self.reader, writer, self.memory.view(), simulated, {})
 
     def restart(self, owner: str = "one", store: Store | None = None) -> Executor:
-        acting = Hands({"default": self.cluster(simulated=self.dry)}, self.caches, self.dry)
-        rehearsal = Hands({"default": self.cluster(simulated=True)}, self.caches, simulated=True)
+        acting = Hands({"default": self.cluster(simulated=False)}, self.caches, simulated=False)
+        dry_caches: dict[str, Cache] = {name: DryRunCache(cache) for name, cache in self.caches.items()}
+        rehearsal = Hands({"default": self.cluster(simulated=True)}, dry_caches, simulated=True)
+        if self.dry:
+            acting = rehearsal
         self.executor = Executor(
             store=store or self.store, acting=acting, rehearsal=rehearsal, metric_sources={"prometheus": self.source}, clock=self.time,
             owner=owner, compile=compile_expression, settings=self.settings, tell=self.told.append, permit=lambda _execution: self.verdict,
