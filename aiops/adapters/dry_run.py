@@ -117,7 +117,7 @@ def _patched(before: JsonObject, body: PatchBody, subresource: str) -> JsonObjec
     if not isinstance(after, dict) or not isinstance(after.get("metadata"), dict):
         raise InvalidError("Invalid", "the patch leaves no object", 422)
     if after["metadata"].get("uid", before["metadata"].get("uid")) != before["metadata"].get("uid"):
-        raise ConflictError("Conflict", "Precondition failed: the patch would change the uid", 409)
+        raise InvalidError("Invalid", "metadata.uid: Invalid value: field is immutable", 422)
     return after
 
 

@@ -1,7 +1,7 @@
 """Merge patch (RFC 7386) and JSON patch (RFC 6902), with the API server's readings of both. Pure. Neighbour: `server`.
 
 The server's `test` takes a missing member of an existing object as null, so "this annotation is absent" is `{"op": "test", "value": null}`;
-a missing parent fails the patch. Any operation that cannot be applied is 422, a patch that cannot be read 400.
+a missing parent fails the patch. Its `replace` adds a member that is missing. Any operation that cannot be applied is 422, a patch that cannot be read 400.
 """
 
 from __future__ import annotations
@@ -110,8 +110,6 @@ def _put(document: Any, path: list[str], value: Any, operation: JsonObject, *, r
         return value
     holder, last = _get(document, path[:-1], operation), path[-1]
     if isinstance(holder, dict):
-        if replace and last not in holder:
-            raise _refuse(operation, f"doc is missing key {last!r}")
         holder[last] = value
     elif isinstance(holder, list) and replace:
         holder[_index(holder, last, operation, end=len(holder))] = value

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiops.domain.errors import ClusterError, ConflictError, ForbiddenError, InvalidError, NotFoundError
+from aiops.domain.errors import ClusterError, ClusterUnavailableError, ConflictError, ForbiddenError, InvalidError, NotFoundError
 from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.ports.cluster import PatchBody
 
@@ -179,7 +179,8 @@ class ApiServer:
             raise InvalidError("BadRequest", f"{body.get('apiVersion')} {body.get('kind')} sent where {known.api_version} {kind} is", 400)
         meta = {k: v for k, v in (body.get("metadata") or {}).items() if k not in ("managedFields", "deletionTimestamp", "selfLink")}
         if meta.get("resourceVersion"):
-            raise InvalidError("BadRequest", "resourceVersion should not be set on objects to be created", 400)
+            # The real server's own words and code.
+            raise ClusterUnavailableError("Http500", "resourceVersion should not be set on objects to be created", 500)
         if meta.get("namespace", namespace) != namespace:
             raise InvalidError("BadRequest", "the namespace of the provided object does not match the namespace sent on the request", 400)
         if known.namespaced and not namespace:
@@ -285,8 +286,7 @@ def _keep_identity(before: JsonObject, new: JsonObject) -> None:
                 "BadRequest", f"the {name} of the object ({meta.get(name)}) does not match the request ({old.get(name)})", 400
             )
     if meta.get("uid") not in (None, old["uid"]):
-        why = f"Precondition failed: UID in precondition: {meta.get('uid')}, UID in object meta: {old['uid']}"
-        raise ConflictError("Conflict", why, 409)
+        raise validation.invalid(before, "metadata.uid", f"Invalid value: {meta.get('uid')!r}: field is immutable")
     if meta.get("resourceVersion") not in (None, "", old["resourceVersion"]):
         raise ConflictError("Conflict", "the object has been modified; please apply your changes to the latest version and try again", 409)
     for name in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "deletionTimestamp"):
@@ -296,8 +296,9 @@ def _keep_identity(before: JsonObject, new: JsonObject) -> None:
 
 
 def _counted_part(obj: JsonObject) -> JsonObject:
-    """What a change of raises the generation."""
-    return {k: v for k, v in obj.items() if k not in ("metadata", "status")}
+    """What a change of raises the generation: all but metadata and status, and the annotations of a Deployment."""
+    part = {k: v for k, v in obj.items() if k not in ("metadata", "status")}
+    return part | ({"annotations": obj["metadata"].get("annotations")} if obj["kind"] == "Deployment" else {})
 
 
 def _require_uid(obj: JsonObject, uid: str) -> None:

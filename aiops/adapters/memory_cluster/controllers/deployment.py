@@ -34,13 +34,15 @@ class Deployments:
         spec = deployment["spec"]
         paused = bool(spec.get("paused"))
         resized = self._resized(deployment)
-        new = self._new(deployment, make=not (paused or resized))
+        recreated = spec["strategy"]["type"] == "Recreate"
+        make = not (paused or resized or (recreated and self._leaving(deployment)))
+        new = self._new(deployment, make=make)
         sets = self._sets(deployment)
         old = [s for s in sets if new is None or s["metadata"]["uid"] != new["metadata"]["uid"]]
         deployment = self._mark_revision(deployment, new)
         if paused or resized:
             self._resize(deployment, new, old)
-        elif new is not None and spec["strategy"]["type"] == "Recreate":
+        elif recreated:
             self._recreate(deployment, new, old)
         elif new is not None:
             self._roll(deployment, new, old)
@@ -142,12 +144,16 @@ class Deployments:
         for replica_set, count in zip(active, counts, strict=True):
             self._scale(deployment, replica_set, count)
 
-    def _recreate(self, deployment: JsonObject, new: JsonObject, old: list[JsonObject]) -> None:
-        running = [s for s in old if s["spec"]["replicas"] or s.get("status", {}).get("replicas")]
-        for replica_set in running:
-            self._scale(deployment, replica_set, 0)
-        leaving = any(self._context.state.children(s["metadata"]["uid"], "Pod") for s in old)
-        if not running and not leaving:
+    def _leaving(self, deployment: JsonObject) -> bool:
+        """True while pods of another template than the present one are there."""
+        others = [s for s in self._sets(deployment) if not same(_without_hash(s["spec"]["template"]), deployment["spec"]["template"])]
+        return any(s["spec"]["replicas"] or self._context.state.children(s["metadata"]["uid"], "Pod") for s in others)
+
+    def _recreate(self, deployment: JsonObject, new: JsonObject | None, old: list[JsonObject]) -> None:
+        if self._leaving(deployment):
+            for replica_set in old:
+                self._scale(deployment, replica_set, 0)
+        elif new is not None:
             self._scale(deployment, new, deployment["spec"]["replicas"])
 
     def _roll(self, deployment: JsonObject, new: JsonObject, old: list[JsonObject]) -> None:
@@ -211,7 +217,7 @@ def _new_count(deployment: JsonObject, sets: list[JsonObject], present: int) -> 
     """How many pods the new set may have now."""
     wanted: int = deployment["spec"]["replicas"]
     if deployment["spec"]["strategy"]["type"] == "Recreate":
-        return 0 if not present and any(s["spec"]["replicas"] for s in sets) else max(present, 0 if sets else wanted)
+        return wanted
     surge, _ = _limits(deployment)
     room = wanted + surge - sum(s["spec"]["replicas"] for s in sets)
     return present if room <= 0 else present + max(0, min(room, wanted - present))

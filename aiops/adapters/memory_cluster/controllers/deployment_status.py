@@ -78,7 +78,8 @@ def _progress(deployment: JsonObject, status: JsonObject, new: JsonObject | None
     deadline = deployment["spec"].get("progressDeadlineSeconds", 600)
     moved = old is None or finished or old.get("reason") == "DeploymentPaused" or _moved(deployment, status)
     since = now if moved or old is None else seconds_of(old.get("lastUpdateTime"))
-    if not moved and since + deadline <= now:
+    timed_out = old is not None and old.get("reason") == "ProgressDeadlineExceeded"
+    if not moved and (timed_out or since + deadline <= now):
         text = f'ReplicaSet "{name}" has timed out progressing.'
         return {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": text}, None
     text = f'ReplicaSet "{name}" is progressing.'

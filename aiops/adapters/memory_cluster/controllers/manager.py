@@ -112,9 +112,10 @@ class Manager:
     def _notice(self, change: Change) -> None:
         kind, namespace, _ = change.key
         self._enqueue(change.key)
-        owner = controller_of(change.object)
-        if owner is not None and owner["kind"] in self._controllers:
-            self._enqueue((owner["kind"], namespace, owner["name"]))
+        above = self._enqueue_owner(change.object, namespace)
+        if change.type == "DELETED" and kind == "Pod" and above is not None:
+            # A Deployment that recreates waits until the last pod is gone.
+            self._enqueue_owner(above, namespace)
         state = self.context.state
         if kind == "Pod":
             for budget in state.all("PodDisruptionBudget", namespace):
@@ -128,6 +129,14 @@ class Manager:
             # How many pods a budget expects follows from the replicas wanted.
             for budget in state.all("PodDisruptionBudget", namespace):
                 self._enqueue(key_of(budget))
+
+    def _enqueue_owner(self, obj: JsonObject, namespace: str) -> JsonObject | None:
+        owner = controller_of(obj)
+        if owner is None or owner["kind"] not in self._controllers:
+            return None
+        key: Key = (owner["kind"], namespace, owner["name"])
+        self._enqueue(key)
+        return self.context.state.find(key)
 
     def _enqueue(self, key: Key) -> None:
         if key[0] in self._controllers:
