@@ -197,7 +197,7 @@ class HttpClient:
             return self._session
 
     def _new_session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         if self.options.proxy:
             session.proxies = {"http": self.options.proxy, "https": self.options.proxy}
@@ -213,8 +213,11 @@ class HttpClient:
             response = self._once(method, url, data, headers, limit)
             if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                 return response
-            target = urljoin(url, response.headers["Location"])
             response.close()
+            try:
+                target = urljoin(url, response.headers["Location"])
+            except ValueError:
+                target = ""
             place = _origin(target)
             if place != self._origin:
                 raise SourceRejectedError(self.name, "Redirected", f"to {place}; not followed: give that address as url if it is meant")
@@ -264,6 +267,13 @@ class HttpClient:
             return SourceGarbledError(self.name, "Garbled", text)
         reason = next((name for kinds, name in _UNAVAILABLE if isinstance(root, kinds)), "Unreachable")
         return SourceUnavailableError(self.name, reason, text)
+
+
+class _Session(requests.Session):
+    """Sees no redirects: even when told not to follow, requests would look into the target and stumble over a bad one."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        del resp
 
 
 class Streamed:
@@ -326,12 +336,16 @@ def _origin(url: str) -> str:
         port = parts.port or {"https": 443}.get(parts.scheme, 80)
     except ValueError:
         return "an unreadable address"
+    if not parts.hostname:
+        return "an unreadable address"
     return f"{parts.scheme.lower()}://{(parts.hostname or '').lower()}:{port}"
 
 
 def _root(error: BaseException) -> BaseException:
     """The innermost error: requests wraps urllib3's, which wraps the socket's, each in its own way."""
     for _ in range(10):
+        if isinstance(error, urllib3.exceptions.DecodeError):
+            return error
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
             inner = next((a for a in reversed(error.args) if isinstance(a, BaseException)), None) or error.__cause__
