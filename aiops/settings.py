@@ -136,10 +136,17 @@ class GuardSettings(Model):
 
     protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
     require_opt_in: bool = False
-    cooldown: Duration = 600.0
+    cooldown: Duration = 300.0
+    """Between two runs of one runbook on one target, where the runbook says nothing."""
+    target_cooldown: Duration = 60.0
+    """Between any two runs on one target."""
     maximum_per_hour: int = Field(default=20, ge=0)
-    maximum_per_incident: int = Field(default=3, ge=1)
-    maximum_pods: int = Field(default=50, ge=0)
+    maximum_per_incident: int = Field(default=5, ge=1)
+    maximum_pods: int = Field(default=10, ge=0)
+    minimum_replicas: int = Field(default=1, ge=0)
+    maximum_replicas: int = Field(default=50, ge=1)
+    reversal_hold: Duration = 3600.0
+    """How long a person's reversal of what a run wrote keeps automation off that target."""
     maximum_share: Share = 0.5
     circuit_failures: int = Field(default=3, ge=1)
     circuit_block: Duration = 3600.0

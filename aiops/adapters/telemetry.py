@@ -12,7 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "polls": ("Polls by what came of them.", ("rule", "result")),
     "series_scored": ("Series that a detector judged.", ("rule",)),
-    "series_dropped": ("Series not judged because a cap was met.", ("rule",)),
+    "samples_dropped": ("Samples not judged: late, duplicate, or beyond the cap on series.", ("rule", "reason")),
     "signals": ("Claims by rule and state.", ("rule", "state")),
     "incidents": ("Incident transitions.", ("state",)),
     "decisions": ("Records passed on or dropped, by stage and reason.", ("stage", "passed", "reason")),
@@ -20,8 +20,6 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "guard_refusals": ("Refusals by guard.", ("guard", "mode", "reason")),
     "executions": ("Finished runs by runbook and outcome.", ("runbook", "outcome")),
     "steps": ("Finished steps by action and outcome.", ("action", "outcome")),
-    "writes": ("Requests that could change a cluster or a cache.", ("action", "result")),
-    "verifications": ("Judgements by runbook.", ("runbook", "judgement")),
     "messages_sent": ("Messages delivered.", ("kind",)),
     "messages_failed": ("Failed deliveries.", ("reason",)),
     "messages_unmarked": ("Delivered, but the store could not be told: they may be sent again.", ()),
@@ -31,9 +29,9 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "schedule_missed": ("Runs of a job that were missed or still running.", ("job",)),
     "task_errors": ("Tasks that ended in an unexpected exception.", ("task",)),
     "rows_purged": ("Rows deleted by retention.", ("table",)),
+    "executor_errors": ("Transitions of a run that could not be made.", ("reason",)),
+    "snapshots_unusable": ("Snapshots of learned state that could not be read.", ("reason",)),
     "http_requests": ("Requests to our own web server.", ("method", "path", "code")),
-    "watch_restarts": ("Watches begun again after an error or 410.", ("kind", "reason")),
-    "store_errors": ("Store operations that failed.", ("operation",)),
 }
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "source_up": ("1 if the source's last answer was good.", ("source",)),
@@ -58,7 +56,7 @@ HISTOGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "query": ("A source's answer, decoded.", ("source",)),
     "decide": ("From an incident to a plan or a refusal.", ()),
     "store_write": ("One transaction.", ()),
-    "detect_to_act": ("From a signal to the first write of its run.", ("runbook",)),
+    "effect": ("A request that could change something, from sending to its answer.", ("action",)),
     "incident_resolved": ("From opened to resolved.", ("severity",)),
     "http_request": ("Our own web server's answers.", ("path",)),
 }

@@ -20,6 +20,7 @@ from aiops.domain.decision import Decision
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident
+from aiops.domain.message import Message
 from aiops.domain.rule import Rule
 from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal, SignalState
@@ -237,7 +238,7 @@ class Flow:
             self.parts.telemetry.observe("incident_resolved", now - incident.opened_at, severity=incident.severity.value)
         log.info("incident", incident=incident.id, title=incident.title, state=incident.state.value, changes=telling)
 
-    def _messages(self, incident: Incident, now: float) -> tuple[object, ...]:
+    def _messages(self, incident: Incident, now: float) -> tuple[Message, ...]:
         if incident.silenced_by or incident.inhibited_by:
             return ()
         runs = self.parts.store.executions(incident=incident.id, limit=1)
@@ -268,7 +269,8 @@ class Flow:
         p.telemetry.observe("decide", p.clock.monotonic() - began)
         if outcome.verdicts:
             p.announcer.refused(incident.id, outcome.verdicts)
-        messages = () if not outcome.verdicts else self._messages(incident, now)
+        current = p.board.get(incident.fingerprint) or incident  # a run that began has changed it meanwhile
+        messages = self._messages(current, now) if outcome.verdicts else ()
         if outcome.decisions or messages:
             p.store.write(Changes(decisions=outcome.decisions, messages=messages))
         for decision in outcome.decisions:

@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from aiops.correlate.topology import owner_of
-from aiops.detect.bank import Finding, RuleBank
+from aiops.detect.bank import RuleBank
+from aiops.detect.findings import Finding
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import ExpressionError, SourceError, StoreError, trimmed
 from aiops.domain.expression import Renderer
@@ -78,8 +79,8 @@ class Observer:
             self._telemetry.gauge("series", count, rule=rule.name, state=state)
         if observed.scored:
             self._telemetry.count("series_scored", observed.scored, rule=rule.name)
-        if observed.dropped:
-            self._telemetry.count("series_dropped", observed.dropped, rule=rule.name)
+        for reason, count in observed.dropped.items():
+            self._telemetry.count("samples_dropped", count, rule=rule.name, reason=reason)
         decisions: list[Decision] = []
         signals = []
         for finding in observed.findings:

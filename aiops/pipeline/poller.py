@@ -88,8 +88,8 @@ def match_volume(series: tuple[Labels, ...], volume: SampleBatch) -> dict[str, f
         if np.isfinite(value):
             key = tuple(labels.get(n, "") for n in names)
             table[key] = table.get(key, 0.0) + value
-    for labels in series:
-        value_of = table.get(tuple(labels.get(n, "") for n in names))
-        if value_of is not None:
-            found[series_id(labels)] = value_of
+    for one in series:
+        events = table.get(tuple(one.get(n, "") for n in names))
+        if events is not None:
+            found[series_id(one)] = events
     return found

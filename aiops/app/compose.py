@@ -1,0 +1,179 @@
+"""Putting the rooms together over whatever world is given: live adapters, or in-memory ones in virtual time. The same for both.
+
+Neighbours: `app.live` and `app.virtual` make the world; nobody else names both stages and adapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiops.correlate.incident_flow import FlowPolicy
+from aiops.correlate.sight import SightPolicy
+from aiops.definitions.arguments import typed
+from aiops.definitions.cel import compile_expression
+from aiops.definitions.loader import Definitions
+from aiops.definitions.templates import render
+from aiops.domain.execution import Execution
+from aiops.domain.incident import Incident, IncidentState
+from aiops.domain.signal import Severity
+from aiops.domain.target import TargetRef
+from aiops.execution.actions.registry import SPECS
+from aiops.execution.desk import Hands
+from aiops.execution.executor import Executor
+from aiops.execution.settings import EngineSettings
+from aiops.pipeline.announce import Announcer, Courier, Route, channel_for
+from aiops.pipeline.board import Board
+from aiops.pipeline.commands import PAUSED, Commands
+from aiops.pipeline.decide import Decider, DeciderParts
+from aiops.pipeline.flow import Flow, FlowParts
+from aiops.pipeline.guarding import Guarding
+from aiops.pipeline.housekeeping import Housekeeping
+from aiops.pipeline.observe import Observer
+from aiops.pipeline.poller import Poller, Sources
+from aiops.pipeline.triage import Triage
+from aiops.pipeline.watchfulness import Watchfulness, cluster_source
+from aiops.ports.clock import Clock
+from aiops.ports.cluster import ClusterView
+from aiops.ports.models import Snapshots
+from aiops.ports.notifier import Notifier
+from aiops.ports.schedule import Schedule
+from aiops.ports.storage import Store
+from aiops.ports.telemetry import Telemetry
+from aiops.remediate.guards.contract import GuardLimits
+from aiops.settings import Settings
+
+
+@dataclass
+class Outside:
+    """The world as adapters. `acting` is what real runs go through; in dry-run it is the rehearsal's hands."""
+
+    clock: Clock
+    schedule: Schedule
+    store: Store
+    telemetry: Telemetry
+    snapshots: Snapshots
+    sources: Sources
+    views: Mapping[str, ClusterView]
+    acting: Hands
+    rehearsal: Hands
+    notifier: Notifier
+    skews: Mapping[str, Callable[[], float | None]] = field(default_factory=dict)
+
+
+@dataclass
+class Core:
+    """What is running."""
+
+    outside: Outside
+    flow: Flow
+    executor: Executor
+    commands: Commands
+    board: Board
+    watch: Watchfulness
+    paused: Callable[[], bool]
+    dry_run: bool
+    listeners: list[Callable[[Execution], None]]
+    """Told of each step of a run's progress, after it is stored."""
+
+
+def assemble(outside: Outside, settings: Settings, *, dry_run: bool, owner: str, reload: Callable[[], str]) -> Core:
+    """Wire stages, engine and commands. Starts nothing."""
+    o, board = outside, Board()
+    watch = Watchfulness(sight_policies(settings, o), o.telemetry, o.clock.now())
+    routes = tuple(Route(r.channel, tuple(r.severity), r.namespaces, r.labels) for r in settings.slack.routes)
+    paused = pause_switch(settings, o.store)
+    told: list[Callable[[Execution], None]] = []
+
+    def tell(execution: Execution) -> None:
+        for one in told:
+            one(execution)
+
+    guarding = Guarding(guard_limits(settings), o.store, o.views, watch, board, paused, simulated=dry_run)
+    executor = Executor(
+        store=o.store, acting=o.acting, rehearsal=o.rehearsal, metric_sources=o.sources.metrics, clock=o.clock, owner=owner,
+        compile=compile_expression, telemetry=o.telemetry, settings=EngineSettings(approval_ttl=settings.incidents.approval_expires),
+        tell=tell, permit=guarding.permit, channels=channels(routes),
+    )
+    decider = Decider(
+        DeciderParts(
+            store=o.store, views=dict(o.views), guarding=guarding, executor=executor, render=render, convert=convert, schedule=o.schedule,
+            clock=o.clock, telemetry=o.telemetry, simulated=dry_run, cooldown=settings.guards.cooldown,
+        )
+    )
+    incidents = settings.incidents
+    policy = FlowPolicy(resolve_after=incidents.resolve_after, flap_window=incidents.flap_window, max_flaps=incidents.flap_limit)
+    flow = Flow(
+        FlowParts(
+            clock=o.clock, schedule=o.schedule, store=o.store, telemetry=o.telemetry, board=board,
+            poller=Poller(o.sources, o.clock, o.telemetry),
+            observer=Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry),
+            triage=Triage(board, o.store, policy), decider=decider,
+            announcer=Announcer(routes, dry_run=dry_run, external_url=settings.web.external_url),
+            courier=Courier(o.store, o.notifier, o.clock, o.telemetry), watch=watch,
+            housekeeping=Housekeeping(o.store, o.clock, o.telemetry, settings.retention.model_dump()), views=o.views, dry_run=dry_run,
+            paused=paused, tick=settings.tick, skews=o.skews,
+        )
+    )
+    told.append(flow.on_run)
+    commands = Commands(o.store, board, flow, executor.commands, reload, o.clock, o.telemetry)
+    return Core(o, flow, executor, commands, board, watch, paused, dry_run, told)
+
+
+def start(core: Core, definitions: Definitions) -> None:
+    """Take the rules and begin; the schedule is started by the caller."""
+    core.flow.set_definitions(definitions.rules, definitions.runbooks)
+    core.flow.start()
+    core.outside.schedule.every("commands", 1.0, core.commands.run, first_after=0.5)
+
+
+def convert(action: str, name: str, value: Any) -> Any:
+    """A rendered argument in its parameter's type. Raises ValueError."""
+    return typed(SPECS[action].parameters[name], value)
+
+
+def sight_policies(settings: Settings, outside: Outside) -> dict[str, SightPolicy]:
+    """When each source counts as dark."""
+    policies = {name: SightPolicy(dark_after=s.dark_after) for name, s in settings.sources.items()}
+    stale = {c.name: c.stale_after for c in settings.clusters}
+    for name in outside.views:
+        # A view that is synced and quiet is not dark: its informers speak at least once a minute by bookmarks or re-connecting.
+        policies[cluster_source(name)] = SightPolicy(dark_after=stale.get(name, 60.0))
+    return policies
+
+
+def pause_switch(settings: Settings, store: Store) -> Callable[[], bool]:
+    """The kill switch: the file works without the store; a store that cannot be read counts as paused."""
+    path = Path(settings.pause_file) if settings.pause_file else None
+
+    def paused() -> bool:
+        if path is not None and path.exists():
+            return True
+        return store.value(PAUSED) is not None
+
+    return paused
+
+
+def guard_limits(settings: Settings) -> GuardLimits:
+    """The daemon's own limits, as the guards read them."""
+    g = settings.guards
+    return GuardLimits(
+        modes=g.modes, protected_namespaces=g.protected_namespaces, opt_in=g.require_opt_in, maximum_pods=g.maximum_pods,
+        maximum_share=g.maximum_share, target_cooldown=g.target_cooldown, maximum_per_incident=g.maximum_per_incident,
+        maximum_per_hour=g.maximum_per_hour, breaker_failures=g.circuit_failures, breaker_open=g.circuit_block, reversal_hold=g.reversal_hold,
+        minimum_replicas=g.minimum_replicas, maximum_replicas=g.maximum_replicas,
+    )
+
+
+def channels(routes: tuple[Route, ...]) -> Callable[[str, TargetRef], tuple[str, ...]]:
+    """Where a `notify` step is told: by the same routes as incidents."""
+
+    def of(severity: str, target: TargetRef) -> tuple[str, ...]:
+        level = Severity(severity) if severity in set(Severity) else Severity.WARNING
+        stand_in = Incident("", "", "", IncidentState.OPEN, level, 0.0, 0.0, target, {"namespace": target.namespace})
+        channel = channel_for(stand_in, routes)
+        return (channel,) if channel else ()
+
+    return of

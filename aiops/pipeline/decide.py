@@ -1,0 +1,185 @@
+"""From an incident to a run, or to the reason why there is none: match, plan, ask every guard, submit.
+
+Neighbours: `remediate` decides purely, `guarding` gathers what guards are asked about, the executor carries plans out. The executor is
+asked for a run only here; in dry-run its hands record, and nothing here knows more of that than whether runs are simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from aiops.correlate.inhibition import Inhibits, muted_claims
+from aiops.correlate.topology import Placement, placement
+from aiops.domain.decision import Decision, Stage
+from aiops.domain.errors import AiopsError, ExpressionError
+from aiops.domain.execution import Execution, ExecutionState
+from aiops.domain.expression import Renderer
+from aiops.domain.incident import Incident
+from aiops.domain.outcome import Outcome, Result, Verdict
+from aiops.domain.plan import Plan
+from aiops.domain.runbook import Mode, Runbook
+from aiops.domain.target import TargetRef
+from aiops.execution.executor import Executor
+from aiops.pipeline.guarding import Guarding
+from aiops.ports.clock import Clock
+from aiops.ports.cluster import ClusterView
+from aiops.ports.schedule import Schedule
+from aiops.ports.storage import Changes, Store
+from aiops.ports.telemetry import Telemetry
+from aiops.remediate.facts import target_facts
+from aiops.remediate.matching import candidates
+from aiops.remediate.objects import ClusterObjects, gather
+from aiops.remediate.planner import Convert, make_plan
+
+SUGGESTED = "Suggested"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Why, and what the guards said of the last plan that was judged."""
+
+    decisions: tuple[Decision, ...]
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass
+class DeciderParts:
+    """What deciding needs; `app` fills it. `placement_of`: the cluster whose nodes inhibition asks about."""
+
+    store: Store
+    views: dict[str, ClusterView]
+    guarding: Guarding
+    executor: Executor
+    render: Renderer
+    convert: Convert
+    schedule: Schedule
+    clock: Clock
+    telemetry: Telemetry
+    simulated: bool
+    cooldown: float = 600.0
+
+
+class Decider:
+    """Called under the flow's lock, so two plans for one target are never judged side by side."""
+
+    def __init__(self, parts: DeciderParts) -> None:
+        self._parts = parts
+        self._runbooks: tuple[Runbook, ...] = ()
+
+    def set_runbooks(self, runbooks: Sequence[Runbook]) -> None:
+        """Those in force; runs that began keep the plan they have."""
+        self._runbooks = tuple(runbooks)
+
+    def run_due(self) -> None:
+        """Hand what is due to the schedule, serial for each target."""
+        self._parts.executor.run_due(self._parts.schedule.soon)
+
+    def placement(self) -> Placement:
+        """What stands where, for inhibition."""
+        view = self._parts.views.get("default")
+        return placement(view.objects("Pod"), view.find) if view is not None else Placement()
+
+    def decide(self, incident: Incident, inhibits: Inhibits, now: float) -> Decided:
+        """Everything that leads to at most one new run."""
+        target = incident.target
+        stop = self._standing_reason(incident)
+        if stop is not None or target is None:
+            reason, detail = stop or ("NoTarget", "no object that a runbook could work on; people are told")
+            return Decided((_word(incident, now, "flow", reason, detail),))
+        muted = muted_claims(incident, inhibits)
+        effective = replace(incident, signals={k: s for k, s in incident.signals.items() if k not in muted})
+        view = self._parts.views.get(target.context)
+        if view is None:
+            return Decided((_word(incident, now, "flow", "NoCluster", f"the settings have no cluster {target.context}"),))
+        objects = gather(target, view.find, view.objects)
+        facts = target_facts(target, objects, effective, now)
+        found = candidates(effective, facts, self._runbooks, now)
+        decisions = list(found.decisions)
+        decisions += [_word(incident, now, incident.signals[k].rule, "Explained", f"by {incident.signals[by].rule}") for k, by in muted.items()]
+        if not found.matched:
+            decisions.append(_word(incident, now, "flow", "NoRunbook", f"symptoms {', '.join(effective.symptoms) or 'none'}"))
+            return Decided(tuple(decisions))
+        verdicts: tuple[Verdict, ...] = ()
+        history = self._parts.store.executions(incident=incident.id)
+        for runbook in found.matched:
+            done, words, judged = self._try(runbook, effective, target, objects, facts, history, now)
+            decisions += words
+            verdicts = judged or verdicts
+            if done:
+                break
+        return Decided(tuple(decisions), verdicts)
+
+    def _standing_reason(self, incident: Incident) -> tuple[str, str] | None:
+        if not incident.active:
+            return "Resolved", ""
+        if incident.silenced_by:
+            return "Silenced", incident.silenced_by
+        if incident.inhibited_by:
+            return "Inhibited", f"by {incident.inhibited_by}"
+        if not incident.firing:
+            return "NothingFires", "waiting for the quiet to last"
+        under_way = [e for e in self._parts.store.unfinished() if e.plan.incident == incident.id]
+        return ("RunUnderWay", under_way[0].id) if under_way else None
+
+    def _try(
+        self, runbook: Runbook, incident: Incident, target: TargetRef, objects: ClusterObjects, facts: dict[str, object],
+        history: Sequence[Execution], now: float,
+    ) -> tuple[bool, list[Decision], tuple[Verdict, ...]]:
+        """One runbook: (no further runbook is to be tried, why, what guards said)."""
+        p = self._parts
+        if runbook.mode is Mode.OBSERVE:
+            return False, [_word(incident, now, runbook.name, "ObserveOnly", "it would match")], ()
+        before = [e for e in history if e.plan.runbook == runbook.name]
+        if p.simulated and before:
+            return True, [_word(incident, now, runbook.name, "AlreadySimulated", before[0].id)], ()
+        if runbook.mode is Mode.SUGGEST and any(e.plan.runbook_hash == runbook.hash for e in before):
+            return False, [_word(incident, now, runbook.name, "AlreadySuggested", before[0].id)], ()
+        try:
+            plan = make_plan(runbook, incident, target, facts, p.render, now, len(before) + 1, convert=p.convert, cooldown=p.cooldown)
+        except ExpressionError as error:
+            return False, [_word(incident, now, runbook.name, "PlanFailed", str(error))], ()
+        verdicts = p.guarding.judge(plan, runbook, incident, objects, now)
+        plan = replace(plan, verdicts=verdicts)
+        refusals = [v for v in verdicts if v.refuses]
+        for verdict in verdicts:
+            if not verdict.allowed:
+                p.telemetry.count("guard_refusals", guard=verdict.guard, mode=verdict.mode.value, reason=verdict.reason)
+        if refusals:
+            p.telemetry.count("plans", runbook=runbook.name, result="refused")
+            words = [_word(incident, now, f"{runbook.name}/{v.guard}", v.reason, v.detail) for v in refusals]
+            return any(p.guarding.passing(v) for v in refusals), words, verdicts
+        p.telemetry.count("plans", runbook=runbook.name, result="allowed")
+        return True, [self._submit(plan, incident, now)], verdicts
+
+    def _submit(self, plan: Plan, incident: Incident, now: float) -> Decision:
+        p = self._parts
+        if plan.mode is not Mode.AUTO and not p.simulated:
+            # What a person is asked to judge is shown as the API server would carry it out now.
+            plan = replace(plan, changes=p.executor.preview(plan))
+        if plan.mode is Mode.SUGGEST and not p.simulated:
+            run = suggestion(plan, now)
+            p.store.write(Changes(executions=(run,)))
+            return _word(incident, now, plan.runbook, SUGGESTED, run.id, passed=True)
+        try:
+            execution = p.executor.submit(plan, simulated=p.simulated)
+        except AiopsError as error:
+            return _word(incident, now, plan.runbook, "SubmitFailed", str(error))
+        if execution is None:
+            return _word(incident, now, plan.runbook, "NoRun", f"mode {plan.mode.value}")
+        if execution.state is ExecutionState.RUNNING:
+            self.run_due()
+        return _word(incident, now, plan.runbook, "Planned", execution.id, passed=True)
+
+
+def suggestion(plan: Plan, now: float) -> Execution:
+    """A plan that is only shown, kept with the runs so that the review list has it."""
+    return Execution(
+        id=plan.id.replace("plan-", "run-", 1), plan=plan, state=ExecutionState.DONE, created_at=now, updated_at=now, due_at=now, simulated=True,
+        steps=(), result=Result(Outcome.SKIPPED, SUGGESTED, "mode suggest: shown to people, not carried out"),
+    )
+
+
+def _word(incident: Incident, now: float, subject: str, reason: str, detail: str, *, passed: bool = False) -> Decision:
+    target = str(incident.target) if incident.target else ""
+    return Decision(now, Stage.DECIDE, subject, passed, reason, detail[:500], target, incident.id)

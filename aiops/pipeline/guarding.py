@@ -1,0 +1,85 @@
+"""What the guards are asked about one plan: gathered from store, view and sight; judged purely by `remediate.guardrails`.
+
+Neighbours: `decide` asks, and asks again through the executor's permit just before each effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from aiops.domain.errors import AiopsError
+from aiops.domain.execution import Execution
+from aiops.domain.incident import Incident
+from aiops.domain.outcome import GuardMode, Verdict
+from aiops.domain.plan import Plan
+from aiops.domain.runbook import Runbook
+from aiops.pipeline.board import Board
+from aiops.pipeline.watchfulness import Watchfulness, cluster_source
+from aiops.ports.cluster import ClusterView
+from aiops.ports.storage import Store
+from aiops.remediate.guardrails import judge
+from aiops.remediate.guards.contract import GuardInput, GuardLimits
+from aiops.remediate.guards.traits import acts
+from aiops.remediate.objects import ClusterObjects
+
+HISTORY = 24 * 3600.0
+# Refusals that end by themselves soon: waiting is right, and trying the next runbook would be impatience.
+PASSING = frozenset({"Cooldown", "TargetBusy", "RolloutUnderWay", "ClusterNotSynced"})
+
+
+class Guarding:
+    """`simulated`: plans are judged for the dry-run writer."""
+
+    def __init__(
+        self, limits: GuardLimits, store: Store, views: Mapping[str, ClusterView], watch: Watchfulness, board: Board,
+        paused: Callable[[], bool], *, simulated: bool,
+    ) -> None:
+        self._limits, self._store, self._views, self._watch, self._board = limits, store, views, watch, board
+        self._paused, self._simulated = paused, simulated
+
+    def judge(self, plan: Plan, runbook: Runbook, incident: Incident, objects: ClusterObjects, now: float) -> tuple[Verdict, ...]:
+        """Every guard's verdict. What cannot be gathered is given as unknown, and unknown refuses."""
+        view = self._views.get(plan.target.context)
+        sights = {("kubernetes" if name == cluster_source(plan.target.context) else name): s for name, s in self._watch.all().items()}
+        since = now - HISTORY
+        try:
+            executions = self._store.executions(since=since, limit=10_000)
+            of_incident = self._store.executions(incident=incident.id)
+            active = self._store.unfinished()
+            silences = self._store.silences(now)
+            paused: bool | None = self._paused()
+        except AiopsError:
+            executions = of_incident = active = silences = paused = None  # type: ignore[assignment]
+        return judge(
+            GuardInput(
+                plan=plan, guards=runbook.guards, incident=incident, objects=objects, now=now, needs_sight=runbook.needs_sight,
+                executions=executions, history_since=since, of_incident=of_incident, active=active, incidents=tuple(self._board),
+                silences=silences, sights=sights, cluster=view.sight() if view is not None else None, paused=paused, simulated=self._simulated,
+            ),
+            self._limits,
+        )
+
+    def permit(self, execution: Execution) -> Verdict | None:
+        """Asked by the engine just before each real effect: the kill switch, and the sources that verification stands on."""
+        plan = execution.plan
+        if not acts(plan):
+            return None
+        try:
+            if self._paused():
+                return _refusal("paused", "Paused", "acting is paused")
+        except AiopsError as error:
+            return _refusal("paused", "GuardUnavailable", str(error))
+        if plan.verify is not None:
+            sight = self._watch.all().get(plan.verify.source)
+            if sight is not None and sight.state.value == "dark":
+                return _refusal("loss-of-sight", "SourceDark", f"{plan.verify.source} is dark")
+        return None
+
+    @staticmethod
+    def passing(verdict: Verdict) -> bool:
+        """True if waiting is right."""
+        return verdict.reason in PASSING
+
+
+def _refusal(guard: str, reason: str, detail: str) -> Verdict:
+    return Verdict(guard, GuardMode.ENFORCE, allowed=False, reason=reason, detail=detail)
