@@ -16,7 +16,7 @@ from aiops.domain.target import JsonObject
 from aiops.execution.actions import stamped
 from aiops.execution.actions.contract import Checked, Context, Done, Effect, Failed, Looked, Prepared, Waiting
 
-_CHANGE = re.compile(r"([+-])(\d{1,6}(?:\.\d{1,6})?)(%?)")
+_CHANGE = re.compile(r"([+-])(\d{1,6}(?:\.\d{1,6})?)(%?)", re.ASCII)
 MAXIMUM = 10_000
 """No workload is scaled beyond this, whatever a runbook says."""
 
@@ -52,7 +52,7 @@ def wanted(present: int, arguments: Mapping[str, Any]) -> int | Result:
 
 def _bounded(present: int, asked: int, low: int, high: int) -> int | Result:
     """A bound never turns a change round: what is above the maximum is not scaled down by a rise."""
-    count = min(max(asked, low), high)
+    count = present if asked == present else min(max(asked, low), high)
     if asked > present >= count:
         return Result(Outcome.SKIPPED, "AtMaximum", f"{present} replicas, at most {high} are allowed")
     if asked < present <= count:
