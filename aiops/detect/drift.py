@@ -18,8 +18,10 @@ from aiops.domain.series import Floats
 SAMPLES = 1024
 """Samples kept a series; more than fit are thinned by time."""
 MINIMUM_REFERENCE, MINIMUM_WINDOW = 50, 20
-LOOKS = 20
+LOOKS = 5
 """How often in one `window` a series is compared: between looks the last verdict stands."""
+STAGGER = 8
+"""Series take their looks at this many different times, so that no poll bears them all."""
 CHUNK = 128
 RECOVERED_SHARE = 0.8
 
@@ -96,6 +98,9 @@ class Drift:
         # A hair's breadth of tolerance: polls as far apart as the spacing are all kept.
         due = times - state["stored_at"][rows] >= self._spacing * 0.999
         rows, times, values = rows[due], times[due], values[due]
+        first = np.isneginf(state["stored_at"][rows])
+        wait = self._window / LOOKS * (rows % STAGGER) / STAGGER
+        state["looked_at"][rows] = np.where(first, times - wait, state["looked_at"][rows])
         place = state["count"][rows] % SAMPLES
         state["times"][rows, place], state["values"][rows, place] = times, values
         state["count"][rows] += 1

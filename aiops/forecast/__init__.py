@@ -1,0 +1,1 @@
+"""Pure forecasts. Neighbours: detectors do not use them; they make signals of their own."""
