@@ -1,0 +1,193 @@
+"""What the simulation needs of Deployments, pods and nodes, read from plain Kubernetes objects. Pure.
+
+Neighbours: `virtual` and `live` build it from what they watch; `simulation`, `cluster_metrics` and `facts` read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Key = tuple[str, str]
+"""Namespace and name."""
+STATE = "testbed.aiops/state"
+"""The annotation by which fake kubelets make a pod misbehave."""
+_REVISION = "deployment.kubernetes.io/revision"
+_UNITS = {"m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """Name, limits (resource → amount in its base unit), and how it does."""
+
+    name: str
+    limits: tuple[tuple[str, float], ...]
+    restarts: int
+    running: bool
+    waiting: str
+    last_terminated: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod. `workload` is the Deployment that it belongs to, empty if none; `created` Unix seconds."""
+
+    namespace: str
+    name: str
+    uid: str
+    workload: str
+    node: str
+    image: str
+    created: float
+    ready: bool
+    terminating: bool
+    phase: str
+    state: str
+    containers: tuple[Container, ...]
+
+    @property
+    def restarts(self) -> int:
+        """Of the first container, the one that is simulated."""
+        return self.containers[0].restarts if self.containers else 0
+
+    @property
+    def running(self) -> bool:
+        """Whether the simulated container runs, ready or not."""
+        return self.phase == "Running" and bool(self.containers) and self.containers[0].running
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A Deployment. `template` is its pod template, for comparing; `complete` as `kubectl rollout status` has it."""
+
+    namespace: str
+    name: str
+    replicas: int
+    ready: int
+    available: int
+    updated: int
+    revision: int
+    complete: bool
+    image: str
+    template: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node and its conditions (type → status)."""
+
+    name: str
+    conditions: tuple[tuple[str, str], ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether it says Ready."""
+        return ("Ready", "True") in self.conditions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterState:
+    """One moment of the cluster. The same object is handed in again while nothing changed: readers then keep what they worked out."""
+
+    deployments: Mapping[Key, Deployment]
+    pods: Mapping[Key, tuple[Pod, ...]]
+    """By Deployment, in order of creation and name."""
+    nodes: tuple[Node, ...]
+
+
+def read_state(deployments: Iterable[Any], pods: Iterable[Any], nodes: Iterable[Any]) -> ClusterState:
+    """From objects as the API has them."""
+    by_workload: dict[Key, list[Pod]] = {}
+    for obj in pods:
+        pod = read_pod(obj)
+        if pod.workload:
+            by_workload.setdefault((pod.namespace, pod.workload), []).append(pod)
+    read = (_deployment(obj) for obj in deployments)
+    return ClusterState(
+        {(each.namespace, each.name): each for each in read},
+        {key: tuple(sorted(found, key=lambda pod: (pod.created, pod.name))) for key, found in by_workload.items()},
+        tuple(sorted((_node(obj) for obj in nodes), key=lambda node: node.name)),
+    )
+
+
+def read_pod(obj: Any) -> Pod:
+    """One pod."""
+    meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
+    conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
+    containers = spec.get("containers") or []
+    statuses = {c["name"]: c for c in status.get("containerStatuses") or ()}
+    return Pod(
+        namespace=meta.get("namespace", ""),
+        name=meta["name"],
+        uid=meta["uid"],
+        workload=_workload(meta),
+        node=spec.get("nodeName", ""),
+        image=containers[0].get("image", "") if containers else "",
+        created=seconds(meta.get("creationTimestamp")),
+        ready=conditions.get("Ready") == "True" and "deletionTimestamp" not in meta,
+        terminating="deletionTimestamp" in meta,
+        phase=status.get("phase", "Pending"),
+        state=(meta.get("annotations") or {}).get(STATE, ""),
+        containers=tuple(_container(spec_of, statuses.get(spec_of["name"]) or {}) for spec_of in containers),
+    )
+
+
+def _workload(meta: Mapping[str, Any]) -> str:
+    """The Deployment behind the ReplicaSet that owns the pod: its name without the template's hash."""
+    mark = (meta.get("labels") or {}).get("pod-template-hash", "")
+    for owner in meta.get("ownerReferences") or ():
+        if owner["kind"] == "ReplicaSet" and mark and owner["name"].endswith(f"-{mark}"):
+            return str(owner["name"][: -len(mark) - 1])
+    return ""
+
+
+def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
+    state = status.get("state") or {}
+    limits = (spec.get("resources") or {}).get("limits") or {}
+    return Container(
+        name=spec["name"],
+        limits=tuple(sorted((resource, amount(text)) for resource, text in limits.items())),
+        restarts=int(status.get("restartCount", 0)),
+        running="running" in state and state["running"] is not None,
+        waiting=str((state.get("waiting") or {}).get("reason", "")),
+        last_terminated=str(((status.get("lastState") or {}).get("terminated") or {}).get("reason", "")),
+    )
+
+
+def _deployment(obj: Any) -> Deployment:
+    meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
+    wanted = int(spec.get("replicas", 1))
+    counts = [int(status.get(key, 0)) for key in ("replicas", "updatedReplicas", "availableReplicas")]
+    containers = spec["template"]["spec"].get("containers") or []
+    revision = (meta.get("annotations") or {}).get(_REVISION, "0")
+    return Deployment(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        replicas=wanted,
+        ready=int(status.get("readyReplicas", 0)),
+        available=counts[2],
+        updated=counts[1],
+        revision=int(revision) if revision.isdecimal() else 0,
+        complete=status.get("observedGeneration", 0) >= meta.get("generation", 1) and counts == [wanted] * 3,
+        image=containers[0].get("image", "") if containers else "",
+        template=spec["template"],
+    )
+
+
+def _node(obj: Any) -> Node:
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return Node(obj["metadata"]["name"], tuple((c["type"], c["status"]) for c in conditions))
+
+
+def seconds(text: str | None) -> float:
+    """Unix seconds of a time as the API writes it; 0 for nothing."""
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
+
+
+def amount(text: Any) -> float:
+    """A Kubernetes quantity as a number."""
+    text = str(text)
+    digits = text.rstrip("mkMGTKi")
+    return float(digits) * _UNITS.get(text[len(digits) :], 1.0)

@@ -1,0 +1,315 @@
+"""One simulated service, second by second: what its pods serve, how long that takes, what fails, and what they use.
+
+Each ready pod is an M/M/c queue (see `queueing`) with an even share of the load; load above capacity is kept as a backlog of the pod. A worker is
+held while it waits for what it calls. Counts are drawn from Poisson, binomial and multinomial distributions of one generator for each service,
+so a seed gives the same world again. Neighbours: `simulation` steps it, `service_metrics` tells what it counted.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tests.testbed.world.active import Influence, PodEffect
+from tests.testbed.world.cluster_state import Pod
+from tests.testbed.world.queueing import BOUNDS, STEADY, shares, steady
+from tests.testbed.world.services import CacheUse, Dependency, Service
+
+CODES = ("200", "500", "502", "503", "504")
+CALL_CODES = ("200", "503", "504")
+RESULTS = ("hit", "miss", "stale")
+_OK, _OWN, _UPSTREAM, _FULL, _LATE = range(5)
+_BUCKETS = len(BOUNDS) + 1
+_NOISE_TIME = 10.0
+"""Seconds that the noise of the load remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a service answers those that call it: mean latency in seconds, share of failures, and how fast the failures are."""
+
+    latency: float
+    errors: float
+    error_latency: float
+
+
+@dataclass(frozen=True, slots=True)
+class CacheContent:
+    """What is in a cache: entries that are there, and stale ones."""
+
+    fresh: int
+    stale: int
+
+
+@dataclass(slots=True)
+class Tick:
+    """What a step did beyond the counters: for logs, callers and the cache. `failed` counts by code, `calls` the failed ones by dependency."""
+
+    served: int = 0
+    rate: float = 0.0
+    failed: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, float] = field(default_factory=dict)
+    misses: dict[str, int] = field(default_factory=dict)
+    stale: int = 0
+    waiting: float = 0.0
+    over_limit: list[Pod] = field(default_factory=list)
+
+
+class Slots:
+    """The running pods, a row each. A container that was restarted is a new row: its memory and counters begin at nothing."""
+
+    def __init__(self, pods: Sequence[Pod], dependencies: int, before: Slots | None) -> None:
+        self.pods = tuple(pods)
+        self.ids = tuple((pod.uid, pod.restarts) for pod in pods)
+        count = len(self.pods)
+        self.ready = np.array([pod.ready for pod in pods], dtype=bool)
+        self.created = np.array([pod.created for pod in pods])
+        self.backlog = np.zeros(count, dtype=np.int64)
+        self.leaked, self.memory, self.busy, self.cpu = np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count)
+        self.codes = np.zeros((count, len(CODES)))
+        self.buckets = np.zeros((count, _BUCKETS))
+        self.seconds = np.zeros(count)
+        self.calls = np.zeros((count, dependencies, len(CALL_CODES)))
+        if before is not None:
+            self._carry(before)
+
+    def _carry(self, before: Slots) -> None:
+        place = {each: index for index, each in enumerate(before.ids)}
+        pairs = [(row, place[each]) for row, each in enumerate(self.ids) if each in place]
+        if not pairs:
+            return
+        rows, olds = (list(column) for column in zip(*pairs, strict=True))
+        for name in ("backlog", "leaked", "memory", "busy", "cpu", "codes", "buckets", "seconds", "calls"):
+            getattr(self, name)[rows] = getattr(before, name)[olds]
+
+
+class ServiceModel:
+    """State and step of one service. `slots` are the pods' counters, `caches` the service's own counters by cache (hit, miss, stale)."""
+
+    def __init__(self, service: Service, seed: int) -> None:
+        self.service = service
+        mark = zlib.crc32(f"{service.namespace}/{service.name}".encode())
+        self._random = np.random.default_rng([seed, mark])
+        self._wander = 0.0
+        self._pods: tuple[Pod, ...] | None = None
+        self.slots = Slots((), len(service.dependencies), None)
+        self.caches = {cache.name: np.zeros(3) for cache in service.caches}
+        self.queue = 0.0
+        self._mean = service.service_time
+        self.answer = Answer(service.service_time, service.errors, service.service_time)
+
+    def see(self, pods: tuple[Pod, ...]) -> None:
+        """The pods as they are now."""
+        if pods is not self._pods:
+            self._pods = pods
+            self.slots = Slots([pod for pod in pods if pod.running], len(self.service.dependencies), self.slots)
+
+    def step(
+        self,
+        now: float,
+        dt: float,
+        demand: float,
+        influence: Influence,
+        answers: dict[tuple[str, str], Answer],
+        contents: dict[str, CacheContent],
+    ) -> Tick:
+        """One tick of `dt` seconds; `demand` is what other services ask for, in requests/s."""
+        slots, tick = self.slots, Tick()
+        rows = np.flatnonzero(slots.ready)
+        load = self._load(now, dt) * influence.load + demand
+        called, wait, failing = self._called(influence, answers)
+        stale_errors = self._cache(contents, load * dt if len(rows) else 0.0, tick)
+        slots.busy[:] = 0.0
+        in_flight = np.zeros(len(slots.pods))
+        if len(rows):
+            per_pod = load / len(rows)
+            times = self._per_pod(rows, influence.pods, "service_time") * self.service.service_time + wait
+            own = np.clip(self._per_pod(rows, influence.pods, "errors") + self.service.errors + stale_errors, 0.0, 1.0)
+            for time in sorted(set(times.tolist())):
+                group = rows[times == time]
+                in_flight[group] = self._serve(group, per_pod, time, own[times == time], failing, called, dt, tick)
+        self.queue = float(slots.backlog.sum()) + tick.waiting
+        total = sum(tick.failed.values()) + tick.served
+        self._answer(tick, total, have_pods=bool(len(rows)))
+        tick.asked = {d.name: tick.rate * d.calls for d in self.service.dependencies if d.service is not None}
+        self._use(in_flight, influence.pods, dt, wait, tick)
+        return tick
+
+    def _load(self, now: float, dt: float) -> float:
+        load = self.service.load
+        if load.noise:
+            keep = math.exp(-dt / _NOISE_TIME)
+            self._wander = keep * self._wander + math.sqrt(1.0 - keep * keep) * self._random.standard_normal()
+        return max(0.0, load.at(now) * (1.0 + load.noise * self._wander))
+
+    def _called(self, influence: Influence, answers: dict[tuple[str, str], Answer]) -> tuple[list[tuple[Dependency, float, str]], float, float]:
+        """For each dependency its share of failing calls and how they fail; the mean time a request waits for all; the share that fails by them."""
+        called: list[tuple[Dependency, float, str]] = []
+        wait, passing = 0.0, 1.0
+        for dependency in self.service.dependencies:
+            latency, failing, slow, code = dependency.latency, 0.0, dependency.latency, "503"
+            if dependency.service is not None and dependency.service in answers:
+                found = answers[dependency.service]
+                latency, failing, slow = dependency.latency + found.latency, found.errors, dependency.latency + found.error_latency
+            mode, value = influence.dependencies.get(dependency.name, ("", 0.0))
+            if mode == "slow":
+                latency *= value
+            elif mode:
+                failing = max(failing, value)
+                slow, code = (dependency.timeout, "504") if mode == "timeout" else (min(latency, 0.01), "503")
+            # A call that takes longer than the caller waits for fails; times are taken as exponential.
+            late = math.exp(-dependency.timeout / latency) if latency > 0 else 0.0
+            if late > 0.001:
+                failing, code = max(failing, late), "504"
+            called.append((dependency, failing, code))
+            wait += dependency.calls * ((1.0 - failing) * min(latency, dependency.timeout) + failing * min(slow, dependency.timeout))
+            if dependency.required:
+                passing *= (1.0 - failing) ** dependency.calls
+        return called, wait, 1.0 - passing
+
+    def _per_pod(self, rows: np.ndarray, effects: list[PodEffect], name: str) -> np.ndarray:
+        """What effects do to each of the pods: factors multiply, shares and rates add up."""
+        factor = name == "service_time"
+        found = np.full(len(rows), 1.0 if factor else 0.0)
+        for effect in effects:
+            value = getattr(effect, name)
+            if value == (1.0 if factor else 0.0):
+                continue
+            hit = np.ones(len(rows), dtype=bool)
+            if effect.before is not None:
+                hit &= self.slots.created[rows] <= effect.before
+            if effect.image:
+                hit &= np.array([self.slots.pods[row].image == effect.image for row in rows])
+            if factor:
+                found[hit] *= value
+            else:
+                found[hit] += value
+        return found
+
+    def _cache(self, contents: dict[str, CacheContent], requests: float, tick: Tick) -> float:
+        """Count a request's look into each cache; the share of requests that fail by stale entries."""
+        failing = 0.0
+        for cache in self.service.caches:
+            content = contents.get(cache.name)
+            if content is None or requests <= 0:
+                continue
+            stale, hit = _shares(cache, content)
+            looks = self._random.poisson(requests)
+            drawn = self._random.multinomial(looks, (hit, max(0.0, 1.0 - hit - stale), stale))
+            self.caches[cache.name] += drawn
+            tick.misses[cache.name] = int(drawn[1])
+            tick.stale += int(drawn[2])
+            failing += stale * cache.stale_errors
+        return failing
+
+    def _serve(
+        self,
+        group: np.ndarray,
+        load: float,
+        time: float,
+        own: np.ndarray,
+        failing: float,
+        called: list[tuple[Dependency, float, str]],
+        dt: float,
+        tick: Tick,
+    ) -> np.ndarray:
+        """What one tick does on pods that take the same time for a request; returns the requests in flight on each."""
+        service, slots, random = self.service, self.slots, self._random
+        rate = 1.0 / time
+        capacity = service.workers * rate
+        rho = load / capacity
+        arrived = random.poisson(load * dt, len(group))
+        backlog = slots.backlog[group]
+        if rho < STEADY and not backlog.any():
+            served, left, full = arrived, backlog, np.zeros_like(arrived)
+        else:
+            waiting = backlog + arrived
+            served = np.minimum(waiting, random.poisson(capacity * dt, len(group)))
+            left = waiting - served
+            full = np.maximum(0, left - service.queue_limit)
+            left = left - full
+        # Between here and there half of the change has happened; so that is what a request of this tick meets.
+        delay = float((backlog + left).mean()) / 2.0 / capacity
+        slots.backlog[group] = left
+        queue = steady(load, service.workers, rate)
+        mean = time + queue.wait + delay
+        spread, late = shares(queue, delay, service.timeout)
+        buckets = random.multinomial(served, spread)
+        slots.buckets[group] += np.cumsum(buckets, axis=1)
+        slots.seconds[group] += served * min(mean, service.timeout)
+        self._outcomes(group, served, full, own, failing, late, called, tick)
+        # Busy with what was served; a queue that is not empty at the end kept all workers busy.
+        slots.busy[group] = np.where(left > 0, 1.0, np.minimum(1.0, load / capacity))
+        tick.rate += float(served.sum()) / dt
+        tick.waiting += queue.length * len(group)
+        tick.served += int(served.sum())
+        self._mean = mean
+        return served / dt * time + left
+
+    def _outcomes(
+        self,
+        group: np.ndarray,
+        served: np.ndarray,
+        full: np.ndarray,
+        own: np.ndarray,
+        failing: float,
+        late: float,
+        called: list[tuple[Dependency, float, str]],
+        tick: Tick,
+    ) -> None:
+        """Draw how the served requests ended, in this order: too late, a call failed, an error of its own."""
+        slots, random = self.slots, self._random
+        too_late = random.binomial(served, late) if late > 1e-9 else np.zeros_like(served)
+        upstream = random.binomial(served - too_late, failing) if failing > 0 else np.zeros_like(served)
+        errors = random.binomial(served - too_late - upstream, own)
+        good = served - too_late - upstream - errors
+        for code, count in zip(CODES, (good, errors, upstream, full, too_late), strict=True):
+            slots.codes[group, CODES.index(code)] += count
+            total = int(count.sum())
+            if code != "200" and total:
+                tick.failed[code] = tick.failed.get(code, 0) + total
+        tick.served -= int((too_late + upstream + errors).sum())
+        for index, (dependency, share, code) in enumerate(called):
+            calls = random.poisson(served * dependency.calls) if dependency.calls != 1.0 else served
+            failed = random.binomial(calls, share) if share > 0 else np.zeros_like(calls)
+            slots.calls[group, index, 0] += calls - failed
+            slots.calls[group, index, CALL_CODES.index(code)] += failed
+            if failed.any():
+                tick.calls[dependency.name] = tick.calls.get(dependency.name, 0) + int(failed.sum())
+
+    def _answer(self, tick: Tick, total: int, *, have_pods: bool) -> None:
+        """What callers of the next tick meet."""
+        if not have_pods:
+            self.answer = Answer(0.001, 1.0, 0.001)
+            return
+        mean = self._mean
+        errors = sum(tick.failed.values()) / total if total else self.service.errors
+        full = tick.failed.get("503", 0)
+        quick = full / sum(tick.failed.values()) if tick.failed else 0.0
+        self.answer = Answer(mean, errors, (1.0 - quick) * mean)
+
+    def _use(self, in_flight: np.ndarray, effects: list[PodEffect], dt: float, wait: float, tick: Tick) -> None:
+        """Memory and processor of each running container, and which is over its limit."""
+        slots, memory = self.slots, self.service.memory
+        if not len(slots.pods):
+            return
+        slots.leaked += self._per_pod(np.arange(len(slots.pods)), effects, "leak") * dt
+        shake = 1.0 + 0.005 * self._random.standard_normal(len(slots.pods))
+        slots.memory = (memory.base + memory.per_request * in_flight) * shake + slots.leaked
+        own = self.service.service_time / (self.service.service_time + wait)
+        slots.cpu += (0.01 + slots.busy * own * self.service.workers * 0.25) * dt
+        over = slots.memory > memory.limit
+        if over.any():
+            tick.over_limit = [slots.pods[row] for row in np.flatnonzero(over)]
+            slots.memory = np.minimum(slots.memory, memory.limit)
+
+
+def _shares(cache: CacheUse, content: CacheContent) -> tuple[float, float]:
+    """Stale and hit shares: stale entries stand before the others; what is not there is a miss."""
+    stale = cache.hit_ratio * min(1.0, content.stale / cache.entries)
+    return stale, cache.hit_ratio * min(1.0, content.fresh / cache.entries) * (1.0 - stale / cache.hit_ratio if cache.hit_ratio else 0.0)

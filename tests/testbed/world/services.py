@@ -1,0 +1,216 @@
+"""What a simulated service is, read from YAML files (format: docs/world.md). Neighbours: `files` reads, `service_model` computes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.testbed.world.files import Fields, WorldFileError, documents
+
+_DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Offered load from outside: `rate` requests/s, times a daily wave of `amplitude` that peaks at `peak` seconds after midnight UTC, times noise."""
+
+    rate: float
+    amplitude: float = 0.0
+    peak: float = 14 * 3600.0
+    noise: float = 0.0
+
+    def at(self, now: float) -> float:
+        """Requests/s at a Unix time, before noise."""
+        if not self.amplitude:
+            return self.rate
+        return self.rate * (1.0 + self.amplitude * math.cos(2.0 * math.pi * (now % _DAY - self.peak) / _DAY))
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes: of an idle container, its limit, and for each request in flight."""
+
+    base: float
+    limit: float
+    per_request: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """Something that is called `calls` times a request. `service` is (namespace, name) of a simulated one; None: outside of the world."""
+
+    name: str
+    service: tuple[str, str] | None
+    calls: float
+    latency: float
+    timeout: float
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """A cache in Redis: `name` as metrics tell it; entries are keys `pattern` with a number for the `*`."""
+
+    name: str
+    pattern: str
+    entries: int
+    hit_ratio: float
+    stale_errors: float
+
+    def fresh_keys(self) -> list[str]:
+        """The keys of a full cache."""
+        return [self.pattern.replace("*", str(index), 1) for index in range(self.entries)]
+
+    def stale_keys(self, count: int) -> list[str]:
+        """Keys of out-of-date entries, as a fault writes them: they match the pattern too."""
+        return [self.pattern.replace("*", f"old:{index}", 1) for index in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaler:
+    """A HorizontalPodAutoscaler that stands there; on a cluster without a metrics API it never acts."""
+
+    minimum: int
+    maximum: int
+    utilization: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One simulated service, a Deployment on the cluster."""
+
+    namespace: str
+    name: str
+    replicas: int
+    workers: int
+    service_time: float
+    load: Load
+    memory: Memory
+    image: str
+    queue_limit: int = 300
+    timeout: float = 30.0
+    errors: float = 0.001
+    cpu_limit: float = 2.0
+    startup: float = 2.0
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    dependencies: tuple[Dependency, ...] = ()
+    caches: tuple[CacheUse, ...] = ()
+    autoscaler: Autoscaler | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+
+def read_services(folders: Sequence[Path]) -> tuple[Service, ...]:
+    """All services of the folders. Raises WorldFileError: a file that is wrong, a name twice, a dependency on a service that is not there."""
+    read = [(fields, _service(fields)) for fields in documents(folders, "Service")]
+    found: dict[tuple[str, str], Service] = {}
+    for fields, service in read:
+        if service.key in found:
+            raise fields.wrong("name", f"{service.namespace}/{service.name} is given twice")
+        found[service.key] = service
+    for fields, service in read:
+        for dependency in service.dependencies:
+            if dependency.service is not None and dependency.service not in found:
+                there = ", ".join(f"{namespace}/{name}" for namespace, name in sorted(found))
+                raise fields.wrong("dependencies", f"there is no service {'/'.join(dependency.service)}; there are: {there}")
+    if not found:
+        raise WorldFileError(f"{', '.join(map(str, folders))}: no document of kind Service in there")
+    return tuple(found.values())
+
+
+def _service(fields: Fields) -> Service:
+    name, namespace = fields.name("name"), fields.name("namespace", "default")
+    service = Service(
+        namespace=namespace,
+        name=name,
+        replicas=fields.count("replicas", 1, least=0, most=200),
+        workers=fields.count("workers", 4, least=1, most=1000),
+        service_time=fields.seconds("serviceTime", least=0.0001),
+        load=_load(fields),
+        memory=_memory(fields.sub("memory")),
+        image=fields.text("image", f"{namespace}/{name}:1.0.0"),
+        queue_limit=fields.count("queueLimit", 300, most=1_000_000),
+        timeout=fields.seconds("timeout", 30.0, least=0.001),
+        errors=fields.number("errors", 0.001, least=0, most=1),
+        cpu_limit=fields.number("cpu", 2.0, least=0.001),
+        startup=fields.seconds("startup", 2.0),
+        labels=fields.labels("labels"),
+        annotations=fields.labels("annotations"),
+        dependencies=tuple(_dependency(item, namespace) for item in fields.subs("dependencies")),
+        caches=tuple(_cache(item, name) for item in fields.subs("caches")),
+        autoscaler=_autoscaler(fields.sub("autoscaler")),
+    )
+    fields.done()
+    return service
+
+
+def _load(parent: Fields) -> Load:
+    fields = parent.sub("load")
+    if fields is None:
+        raise parent.wrong("load", "is missing and must be given")
+    rate, noise = fields.number("rate", least=0), fields.number("noise", 0.0, least=0, most=1)
+    daily = fields.sub("daily")
+    amplitude = daily.number("amplitude", least=0, most=1) if daily else 0.0
+    peak = daily.seconds("peak", 14 * 3600.0) if daily else 0.0
+    if daily:
+        daily.done()
+    fields.done()
+    return Load(rate, amplitude, peak, noise)
+
+
+def _memory(fields: Fields | None) -> Memory:
+    if fields is None:
+        return Memory(128 * 2**20, 512 * 2**20, 256 * 2**10)
+    memory = Memory(
+        fields.number("base", 128 * 2**20, least=0),
+        fields.number("limit", 512 * 2**20, least=2**20),
+        fields.number("perRequest", 256 * 2**10, least=0),
+    )
+    fields.done()
+    return memory
+
+
+def _dependency(fields: Fields, namespace: str) -> Dependency:
+    name = fields.name("name")
+    external = fields.flag("external", default=False)
+    place = fields.name("namespace", namespace)
+    dependency = Dependency(
+        name,
+        None if external else (place, name),
+        fields.number("calls", 1.0, least=0, most=100),
+        fields.seconds("latency", 0.02),
+        fields.seconds("timeout", 2.0, least=0.001),
+        fields.flag("required", default=True),
+    )
+    fields.done()
+    return dependency
+
+
+def _cache(fields: Fields, service: str) -> CacheUse:
+    cache = CacheUse(
+        fields.name("name"),
+        fields.text("pattern", f"{service}:*"),
+        fields.count("entries", 100, least=1, most=100_000),
+        fields.number("hitRatio", 0.9, least=0, most=1),
+        fields.number("staleErrors", 0.0, least=0, most=1),
+    )
+    if cache.pattern.count("*") != 1:
+        raise fields.wrong("pattern", f"{cache.pattern!r} must have exactly one *, where the number of an entry goes")
+    fields.done()
+    return cache
+
+
+def _autoscaler(fields: Fields | None) -> Autoscaler | None:
+    if fields is None:
+        return None
+    autoscaler = Autoscaler(
+        fields.count("minReplicas", 1, least=1), fields.count("maxReplicas", least=1), fields.count("utilization", 70, least=1, most=100)
+    )
+    fields.done()
+    return autoscaler

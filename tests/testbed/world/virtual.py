@@ -1,0 +1,200 @@
+"""The world in virtual time: an in-memory cluster, samples, logs and caches, driven by events of one clock.
+
+Neighbours: `simulation` computes, `live` is the same on real servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from aiops.adapters.memory_cache import MemoryCache
+from aiops.adapters.memory_cluster import MemoryCluster
+from aiops.adapters.memory_logs import MemoryLogs
+from aiops.adapters.memory_prometheus import MemoryPrometheus, MemorySeriesStore
+from aiops.adapters.schedule_virtual import VirtualTime
+from aiops.domain.target import KINDS, TargetRef
+from tests.testbed.world import manifests
+from tests.testbed.world.cluster_state import ClusterState, read_state
+from tests.testbed.world.episodes import Episode, episodes
+from tests.testbed.world.faults import Fault
+from tests.testbed.world.services import CacheUse, Service
+from tests.testbed.world.simulation import (
+    CLUSTER_JOB, CacheKey, Deed, Drop, Fill, Frame, OutOfMemory, Recover, SetImage, Simulation, TargetFrame,
+)  # fmt: skip
+from tests.testbed.world.service_model import CacheContent
+from tests.testbed.world.writes import WORLD, Write, changed_fields
+
+_VERBS = {"evict": "evict"}
+
+
+class VirtualWorld:
+    """Services on a `MemoryCluster`. Nothing happens before `start()`; then `time.run_until(...)` drives it, a step each virtual second.
+
+    What is not handed in is made: `cluster`, `store` (samples), `logs`, and a `MemoryCache` for each cache name of the services. `metrics` is a
+    metric source over the samples. With `script` the faults begin at their own `starts`, otherwise by `switch_on`.
+    """
+
+    def __init__(
+        self,
+        time: VirtualTime,
+        services: Sequence[Service],
+        faults: Sequence[Fault] = (),
+        *,
+        seed: int = 0,
+        cluster: MemoryCluster | None = None,
+        store: MemorySeriesStore | None = None,
+        logs: MemoryLogs | None = None,
+        caches: Mapping[str, MemoryCache] | None = None,
+        step: float = 1.0,
+        script: bool = False,
+    ) -> None:
+        self.time = time
+        self.cluster = cluster or MemoryCluster(time)
+        self.store = store or MemorySeriesStore()
+        self.metrics = MemoryPrometheus("prometheus", self.store)
+        self.logs = logs or MemoryLogs("logs")
+        self.simulation = Simulation(services, faults, seed)
+        uses = {cache.name: cache for service in services for cache in service.caches}
+        self.caches = dict(caches or {}) or {name: MemoryCache(name) for name in uses}
+        self._step, self._script = step, script
+        self._view, self._writer = self.cluster.view(), self.cluster.writer(WORLD, "world")
+        self._seen = -1
+        self._state = ClusterState({}, {}, ())
+        self._flushes: list[Write] = []
+        self._expected: dict[CacheKey, int] = {}
+        self._scraped: set[str] = set()
+        self._ups: dict[tuple[str, str], Mapping[str, str]] = {}
+
+    # --- for tests and demos
+
+    def start(self) -> None:
+        """Put the services on the cluster, fill the caches, and begin."""
+        for service in self.simulation.services.values():
+            self.cluster.apply({"kind": "Namespace", "metadata": {"name": service.namespace}})
+            self.cluster.apply(manifests.deployment(service))
+            autoscaler = manifests.autoscaler(service)
+            if autoscaler is not None:
+                self.cluster.apply(autoscaler)
+            for cache in service.caches:
+                self.caches[cache.name].add(*cache.fresh_keys())
+        if self._script:
+            for fault in self.simulation.faults.values():
+                self.time.at(self.time.now() + fault.starts, f"fault {fault.name}", self._switch(fault.name))
+        self.time.every("world", self._step, self.second, first_after=self._step)
+
+    def _switch(self, name: str) -> object:
+        return lambda: self.switch_on(name)
+
+    def switch_on(self, name: str) -> None:
+        """Begin a fault now. KeyError for an unknown name."""
+        self.simulation.switch_on(name, self.time.now())
+
+    def switch_off(self, name: str) -> None:
+        """End a fault now."""
+        self.simulation.switch_off(name, self.time.now())
+
+    def episodes(self) -> tuple[Episode, ...]:
+        """What became of each fault so far."""
+        return episodes(self.simulation.history, self.writes(), self.time.now())
+
+    def episode(self, name: str) -> Episode:
+        """The last episode of a fault. KeyError if it never was on."""
+        found = [each for each in self.episodes() if each.fault == name]
+        if not found:
+            raise KeyError(name)
+        return found[-1]
+
+    def writes(self) -> tuple[Write, ...]:
+        """Every write so far, of the cluster's log and of the caches, in order of time."""
+        logged = [
+            Write(
+                at=each.time,
+                user=each.user,
+                verb=each.verb,
+                resource=KINDS[each.ref.kind].plural,
+                subresource=each.subresource,
+                namespace=each.ref.namespace,
+                name=each.ref.name,
+                fields=changed_fields(each.body, each.subresource) if each.verb in ("patch", "update") else (),
+                code=each.code,
+                dry_run=each.dry_run,
+            )
+            for each in self.cluster.write_log
+        ]
+        return tuple(sorted([*logged, *self._flushes], key=lambda write: write.at))
+
+    # --- each second
+
+    def second(self) -> Frame:
+        """One step: look, compute, tell, act."""
+        now = self.time.now()
+        self.cluster.step()
+        frame = self.simulation.tick(self._look(), self._contents(now), now, self._step)
+        for target in frame.targets:
+            self._scrape(target, now)
+        for line in frame.logs:
+            fields = {
+                "level": line.level, "kubernetes.namespace": line.namespace, "kubernetes.pod": line.pod, "kubernetes.labels.app": line.app,
+            }  # fmt: skip
+            self.logs.add(line.at, line.message, fields, index=f"logs-{line.namespace}")
+        for deed in frame.deeds:
+            self._do(deed)
+        return frame
+
+    def _look(self) -> ClusterState:
+        version = self.cluster.state.version
+        if version != self._seen:
+            self._seen = version
+            view = self._view
+            self._state = read_state(view.objects("Deployment"), view.objects("Pod"), view.objects("Node"))
+        return self._state
+
+    def _contents(self, now: float) -> dict[CacheKey, CacheContent]:
+        found: dict[CacheKey, CacheContent] = {}
+        for service in self.simulation.services.values():
+            for cache in service.caches:
+                keys = set(self.caches[cache.name].keys)
+                fresh, stale = len(keys.intersection(cache.fresh_keys())), len(keys.intersection(cache.stale_keys(cache.entries)))
+                key = (service.namespace, service.name, cache.name)
+                # Nobody but a flush takes keys away: the world only drops its own stale ones, and then lowers what it expects.
+                if fresh + stale < self._expected.get(key, 0):
+                    self._flushes.append(_flush(now, service, cache))
+                self._expected[key] = fresh + stale
+                found[key] = CacheContent(fresh, stale)
+        return found
+
+    def _scrape(self, target: TargetFrame, now: float) -> None:
+        place = (target.job, target.instance)
+        up = self._ups.setdefault(place, {"__name__": "up", "job": target.job, "instance": target.instance, **target.labels})
+        self.store.append(up, now, float(target.up))
+        if target.up:
+            self.store.scrape(f"{target.job} {target.instance}", target.series, now, target.values)
+        else:
+            self.store.scrape(f"{target.job} {target.instance}", (), now, np.empty(0))
+
+    def _do(self, deed: Deed) -> None:
+        if isinstance(deed, SetImage):
+            ref = TargetRef("Deployment", deed.namespace, deed.name)
+            before = self._view.find(ref)
+            image = before["spec"]["template"]["spec"]["containers"][0].get("image") if before else ""
+            if before is not None and (not deed.only_if or image in deed.only_if):
+                self._writer.patch(ref, manifests.image_patch(before, deed.image, crashes=deed.crashes))
+        elif isinstance(deed, OutOfMemory | Recover):
+            ref = TargetRef("Pod", deed.pod.namespace, deed.pod.name)
+            if self._view.find(ref) is not None:
+                self._writer.patch(ref, manifests.OUT_OF_MEMORY if isinstance(deed, OutOfMemory) else manifests.RECOVER)
+        elif isinstance(deed, Fill):
+            self.caches[deed.cache.name].add(*deed.keys)
+        elif isinstance(deed, Drop):
+            cache = self.caches[deed.cache.name]
+            cache.flush(deed.cache.pattern.replace("*", "old:*", 1))
+            self._expected.clear()
+
+
+def _flush(now: float, service: Service, cache: CacheUse) -> Write:
+    return Write(now, "", "flush", "caches", "", service.namespace, cache.name, (), 200, dry_run=False)
+
+
+__all__ = ["CLUSTER_JOB", "VirtualWorld"]
