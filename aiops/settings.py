@@ -169,8 +169,10 @@ class RetentionSettings(Model):
     incidents: Duration = 180 * 86400.0
     decisions: Duration = 30 * 86400.0
     executions: Duration = 365 * 86400.0
-    messages: Duration = 30 * 86400.0
+    outbox: Duration = 30 * 86400.0
     commands: Duration = 90 * 86400.0
+    silences: Duration = 90 * 86400.0
+    reviews: Duration = 365 * 86400.0
 
 
 class Settings(BaseSettings):

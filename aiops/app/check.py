@@ -14,6 +14,8 @@ from aiops.domain.errors import DefinitionError, Problem
 from aiops.execution.actions.registry import SPECS
 from aiops.settings import Settings
 
+PACK_SOURCES = {"prometheus": "prometheus", "elasticsearch": "elasticsearch", "kubernetes": "kubernetes"}
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
@@ -25,11 +27,13 @@ class CheckResult:
     paths: tuple[str, ...]
 
 
-def load(settings: Settings, *, strict_sources: bool = True) -> Definitions:
-    """Rules and runbooks of the settings; their problems are in the answer. With no source configured, any source name is taken."""
-    sources = {name: s.type for name, s in settings.sources.items()} | {"kubernetes": "kubernetes", "alertmanager": "alertmanager"}
-    known = sources if settings.sources and strict_sources else None
-    return load_definitions(settings.rules, settings.runbooks, actions=SPECS, sources=known)
+def load(settings: Settings) -> Definitions:
+    """Rules and runbooks of the settings; their problems are in the answer.
+
+    The names that the shipped packs use are known even where the settings have no such source: those rules rest. Any other name is a slip.
+    """
+    sources = {name: s.type for name, s in settings.sources.items()}
+    return load_definitions(settings.rules, settings.runbooks, actions=SPECS, sources=PACK_SOURCES | sources)
 
 
 def load_or_raise(settings: Settings) -> Definitions:

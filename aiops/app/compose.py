@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from aiops.correlate.incident_flow import FlowPolicy
 from aiops.correlate.sight import SightPolicy
 from aiops.definitions.arguments import typed
@@ -45,6 +47,8 @@ from aiops.ports.telemetry import Telemetry
 from aiops.remediate.guards.contract import GuardLimits
 from aiops.settings import Settings
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass
 class Outside:
@@ -77,6 +81,8 @@ class Core:
     dry_run: bool
     listeners: list[Callable[[Execution], None]]
     """Told of each step of a run's progress, after it is stored."""
+    resting: tuple[str, ...] = ()
+    """Rules whose source is not configured."""
 
 
 def assemble(outside: Outside, settings: Settings, *, dry_run: bool, owner: str, reload: Callable[[], str]) -> Core:
@@ -122,9 +128,20 @@ def assemble(outside: Outside, settings: Settings, *, dry_run: bool, owner: str,
     return Core(o, flow, executor, commands, board, watch, paused, dry_run, told)
 
 
+def take(core: Core, definitions: Definitions) -> None:
+    """Rules and runbooks in force from now on. Rules whose source the settings do not have rest; that is said, not counted as dark."""
+    sources = core.outside.sources
+    known = {*sources.metrics, *sources.logs, *sources.objects}
+    active = [r for r in definitions.rules if r.source in known]
+    core.resting = tuple(sorted(r.name for r in definitions.rules if r.source not in known))
+    if core.resting:
+        log.info("rules rest: their source is not configured", rules=list(core.resting))
+    core.flow.set_definitions(active, definitions.runbooks)
+
+
 def start(core: Core, definitions: Definitions) -> None:
     """Take the rules and begin; the schedule is started by the caller."""
-    core.flow.set_definitions(definitions.rules, definitions.runbooks)
+    take(core, definitions)
     core.flow.start()
     core.outside.schedule.every("commands", 1.0, core.commands.run, first_after=0.5)
 

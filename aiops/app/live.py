@@ -27,7 +27,7 @@ from aiops.adapters.snapshots import FileSnapshots
 from aiops.adapters.store import open_store
 from aiops.adapters.telemetry import PrometheusTelemetry
 from aiops.app.check import load
-from aiops.app.compose import Core, Outside, assemble, start
+from aiops.app.compose import Core, Outside, assemble, start, take
 from aiops.app.sources import BuiltSources, build_sources
 from aiops.app.webapp import build_web
 from aiops.domain.errors import AiopsError, ClusterError, DefinitionError
@@ -156,7 +156,7 @@ class Daemon:
         self.telemetry.gauge("config_last_reload_successful", 1)
         if definitions.hash == self._hash:
             return "unchanged"
-        self.core.flow.set_definitions(definitions.rules, definitions.runbooks)
+        take(self.core, definitions)
         self._hash = definitions.hash
         self.telemetry.count("reloads", result="accepted")
         log.info("definitions reloaded", rules=len(definitions.rules), runbooks=len(definitions.runbooks))

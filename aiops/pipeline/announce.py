@@ -118,6 +118,7 @@ class Announcer:
     _last: dict[str, IncidentView] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
     _refusals: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
+    _sequence: int = 0
 
     def refused(self, incident: str, verdicts: Sequence[Verdict]) -> None:
         """Remember the latest refusals of an incident, for its next view."""
@@ -132,7 +133,8 @@ class Announcer:
         view = build_view(incident, execution, self._refusals.get(incident.id, ()), dry_run=self.dry_run, links=links)
         messages = []
         base = f"{incident.id}/{channel}"
-        sequence = int(now * 1000)
+        # Rising over restarts too, and never twice the same: the order in which people are told.
+        sequence = self._sequence = max(self._sequence + 1, int(now * 1000))
         if _essence(self._last.get(incident.id)) != _essence(view):
             self._last[incident.id] = view
             messages.append(Message(f"{base}/root/{sequence}", channel, incident.id, MessageKind.INCIDENT, now, sequence, headline(view), view, 0, now))
@@ -142,11 +144,12 @@ class Announcer:
             replies.append((
                 f"{execution.id}/{execution.state.value}/{view.outcome}", run_line(view), MessageKind.ASK if asks else MessageKind.UPDATE,
             ))
-        for place, (key, text, kind) in enumerate(replies, 1):
+        for key, text, kind in replies:
             full = f"{base}/{key}"[:500]
             if text and full not in self._told:
                 self._told.add(full)
-                messages.append(Message(full, channel, incident.id, kind, now, sequence + place, text, view if kind is MessageKind.ASK else None, 0, now))
+                self._sequence += 1
+                messages.append(Message(full, channel, incident.id, kind, now, self._sequence, text, view if kind is MessageKind.ASK else None, 0, now))
         if not incident.active:
             self._forget(incident.id, base)
         return tuple(messages)

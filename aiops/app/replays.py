@@ -1,0 +1,50 @@
+"""`aiops replay` and `aiops demo`: a bundle, the definitions, and the live code over them.
+
+Neighbours: `app.virtual` runs, `app.narrate` tells; bundles are made by `aiops record`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiops.app.check import load_or_raise
+from aiops.app.config import PACKAGE_ROOT
+from aiops.app.narrate import Line, Narrator, Summary, summarise
+from aiops.app.virtual import VirtualRun, build_replay
+from aiops.replay.bundle import BundleError, Manifest, read_bundle
+from aiops.settings import Settings
+
+DEMO_BUNDLE = PACKAGE_ROOT / "bundles" / "surge"
+
+
+@dataclass
+class Replay:
+    """One replay that has been loaded."""
+
+    manifest: Manifest
+    run: VirtualRun
+    narrator: Narrator
+
+    def play(self, told: Callable[[Line], None], tick: Callable[[float, float], None] | None = None) -> Summary:
+        """To the end; `told` gets each line, `tick` virtual time and share done after each second."""
+
+        def each(now: float) -> None:
+            for line in self.narrator.look(now):
+                told(line)
+            if tick is not None:
+                tick(now, (now - self.run.start) / max(self.run.end - self.run.start, 1e-9))
+
+        self.run.run(1.0, each)
+        return summarise(self.run.store, self.run.notifier, (self.run.start, self.run.end), tuple(self.run.errors))
+
+
+def open_replay(folder: Path, settings: Settings, *, store_url: str = "sqlite:///:memory:") -> Replay:
+    """Load a bundle and the settings' rules and runbooks. Raises BundleError, DefinitionError, StoreError."""
+    definitions = load_or_raise(settings)
+    bundle = read_bundle(folder)
+    if not bundle.metrics and not bundle.changes:
+        raise BundleError(f"{folder}: the recording is empty")
+    run = build_replay(bundle, definitions, settings, store_url=store_url)
+    return Replay(bundle.manifest, run, Narrator(run.store, run.notifier))
