@@ -148,11 +148,12 @@ class Evaluator:
         ends = self._times(node.moment)
         step = node.step or self.subquery_step
         first = -(-(int(ends.min()) - node.range) // step) * step
-        grid = np.arange(first, int(ends.max()) + 1, step, dtype=np.int64)
+        count = (int(ends.max()) - first) // step + 1
+        if count * max(1, len(self.store)) > MAX_CELLS:
+            raise QueryError(f"subquery of {count} steps over up to {len(self.store)} series is too large")
+        grid = first + step * np.arange(max(0, count), dtype=np.int64)
         if not len(grid):
             return windows(from_vector(empty(0), grid), ends, node.range)
-        if len(grid) * max(1, len(self.store)) > MAX_CELLS:
-            raise QueryError(f"subquery of {len(grid)} steps over up to {len(self.store)} series is too large")
         inner = Evaluator(self.store, grid, self.start, self.end, self.subquery_step).value(node.expr)
         if isinstance(inner, Scalar):
             inner = Vector([{}], inner.values[None, :], np.ones((1, len(grid)), dtype=np.bool_))

@@ -67,6 +67,8 @@ class MemoryPrometheus:
             # Division by zero, overflow and NaN are values in PromQL, not events.
             with np.errstate(all="ignore"):
                 return _as_vector(Evaluator(self.store, steps, start, end, self._subquery_step).value(parsed(query)), len(steps))
+        except RecursionError as error:
+            raise SourceRejectedError(self._name, "BadQuery", "query nested too deeply") from error
         except QueryError as error:
             raise SourceRejectedError(self._name, "BadQuery", str(error)) from error
 

@@ -6,6 +6,7 @@ whole milliseconds, the resolution of Prometheus. Neighbours: `evaluator` walks 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,8 +18,11 @@ import promql_parser
 from aiops.adapters.memory_prometheus.matchers import NAME, Matcher, Op, PatternError, compiled
 from aiops.adapters.memory_prometheus.vectors import QueryError
 
-MAX_QUERY = 100_000
+# The parser is recursive native code: a query nested some thousand levels deep would end the process, not raise.
+MAX_QUERY = 50_000
 MAX_DEPTH = 100
+MAX_OPERATORS = 2000
+_OPERATOR = re.compile(r"[-+*/%^<>=!]|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +128,14 @@ def parsed(query: str) -> Node:
     """The tree of a query; QueryError with the parser's words when it is none."""
     if len(query) > MAX_QUERY:
         raise QueryError(f"query of {len(query)} characters, at most {MAX_QUERY} are allowed")
-    if _depth(query) > MAX_DEPTH:
-        # The parser is recursive native code: too deep a query would end the process, not raise.
-        raise QueryError(f"query nested deeper than {MAX_DEPTH} brackets")
+    if _depth(query) > MAX_DEPTH or sum(1 for _ in _OPERATOR.finditer(query)) > MAX_OPERATORS:
+        raise QueryError(f"query nested deeper than {MAX_DEPTH} brackets, or of more than {MAX_OPERATORS} operators")
     try:
         return _node(promql_parser.parse(query))
     except ValueError as error:
         raise QueryError(str(error)) from error
+    except RecursionError as error:
+        raise QueryError("query nested too deeply") from error
 
 
 def _depth(query: str) -> int:
