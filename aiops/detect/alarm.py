@@ -20,8 +20,9 @@ from aiops.domain.series import Floats
 
 CALM = 60.0
 """Seconds (at least) a critical alarm must be below its critical level before it is called less than critical: nobody gains from a quick one."""
-GAP_POLLS = 3.5
-"""A hold must be seen, not assumed: after this many polls without a judgement the timers start again."""
+GAP_POLLS, GAP = 3.5, 60.0
+"""A hold must be seen, not assumed: after this many polls, and this many seconds, without a judgement the timers start again. Where judgements
+have become that rare for good (a slow source), the second such interval is no gap but the rhythm: else a hold could never pass."""
 _TOLERANCE = 1e-6
 
 
@@ -65,7 +66,7 @@ class Alarms:
     def __init__(self, *, hold: float, clear_hold: float, every: float) -> None:
         self._hold, self._clear_hold = hold, clear_hold
         self._calm_hold = max(hold, clear_hold, CALM)
-        self._gap = max(every, 1e-3) * GAP_POLLS
+        self._gap = max(every * GAP_POLLS, GAP)
         self._state = RowArrays(
             firing=Column(False, np.bool_),
             level=Column(0, np.int8),
@@ -74,6 +75,7 @@ class Alarms:
             calm_since=Column(np.nan),
             good_since=Column(np.nan),
             judged_at=Column(np.nan),
+            interval=Column(0.0),
         )
 
     def reserve(self, size: int) -> None:
@@ -96,8 +98,9 @@ class Alarms:
         state = self._state
         firing, level = state["firing"][rows], state["level"][rows]
         with np.errstate(invalid="ignore"):
-            # A row never judged has no gap; comparisons with NaN are false.
-            gap = times - state["judged_at"][rows] > self._gap
+            # A row never judged has no interval.
+            interval = np.nan_to_num(times - state["judged_at"][rows], nan=0.0)
+        gap = (interval > self._gap) & (interval > 2.0 * state["interval"][rows])
         since = _timer(state["since"][rows], breach, times, gap)
         worse = _timer(state["worse_since"][rows], critical, times, gap)
         good = _timer(state["good_since"][rows], recovered & firing, times, gap)
@@ -113,7 +116,7 @@ class Alarms:
         state["worse_since"][rows] = worse
         state["good_since"][rows] = np.where(cleared, np.nan, good)
         state["calm_since"][rows] = np.where(cleared | lowered, np.nan, calm)
-        state["judged_at"][rows] = times
+        state["judged_at"][rows], state["interval"][rows] = times, interval
         return Transitions(fired, cleared, raised, lowered)
 
     def forget(self, rows: Rows) -> None:

@@ -1,16 +1,21 @@
 """All series of one rule: from a poll's columns to findings.
 
 Order of a poll: intern labels → drop late, duplicate and future samples → counters to rates → what is measured (finite, enough volume) is scored
-→ dead bands → alarms → the missing → evidence. A bank is not thread-safe: one poller owns it. Neighbours: `registry` builds the detector,
+→ dead bands → alarms → the missing → evidence. One poller owns a bank; snapshots and readers may come from other threads, so a lock stands round each
+public call. Neighbours: `registry` builds the detector,
 `alarm` holds and clears, `pipeline.observe` turns findings into signals.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiops.detect.alarm import Alarms, Transitions, outside_dead_band
 from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, part, unpack
@@ -45,6 +50,8 @@ class RuleBank:
         self._intake = Intake(rule)
         self._recent = Recent()
         self._query = ""
+        self._untold: dict[str, Finding] = {}
+        self._lock = threading.RLock()
         self._state = RowArrays(
             absent_since=Column(np.nan),
             blind_since=Column(np.nan),
@@ -63,6 +70,10 @@ class RuleBank:
 
         A partial batch clears nothing, teaches nothing, says nothing about what is absent, and fires no "too low": half an answer lowers sums.
         """
+        with self._lock:
+            return self._observe(batch, volume)
+
+    def _observe(self, batch: SampleBatch, volume: Mapping[str, float] | None) -> Observed:
         self._query = batch.query
         dropped: Counter[str] = Counter()
         rows, keep = self._rows(batch, dropped)
@@ -79,13 +90,38 @@ class RuleBank:
         if not batch.partial:
             self._mark(present, rows[measured], batch.at)
             findings += self._missing(batch.at)
+            findings += self._again({f.series for f in findings}, batch.at)
             self._release_old(batch.at)
         return Observed(tuple(findings), int(measured.sum()), self._states(), dict(dropped))
 
     def firing(self) -> tuple[Finding, ...]:
         """What fires now, with fresh evidence."""
-        rows = np.flatnonzero(self._alarms.firing)
-        return tuple(self._finding(row, SignalState.FIRING, self._claim(row)) for row in rows.tolist())
+        with self._lock:
+            rows = np.flatnonzero(self._alarms.firing)
+            return tuple(self._finding(row, SignalState.FIRING, self._claim(row)) for row in rows.tolist())
+
+    def not_taken(self, findings: Iterable[Finding]) -> None:
+        """These findings reached nobody (the store was down): the next whole answer tells again how their series stand then."""
+        with self._lock:
+            self._untold |= {f.series: f for f in findings}
+
+    def _again(self, told: set[str], at: float) -> list[Finding]:
+        """What was not taken, as it stands now; what this poll tells anyway is not repeated."""
+        untold, self._untold = self._untold, {}
+        rows = {self._table.series(row): row for row in self._table.in_use().tolist()} if untold else {}
+        found = []
+        for series, before in untold.items():
+            row = rows.get(series)
+            if series in told:
+                continue
+            if row is not None and self._alarms.firing[row]:
+                found.append(self._finding(row, SignalState.FIRING, self._claim(row), at=at))
+            elif before.state is not SignalState.FIRING:
+                found.append(before)
+            else:
+                # It began and ended unheard; should it have been heard after all, this ends it.
+                found.append(replace(before, state=SignalState.CLEARED, reason="Recovered", at=at))
+        return found
 
     def __len__(self) -> int:
         """Series known."""
@@ -259,6 +295,10 @@ class RuleBank:
 
     def snapshot(self) -> bytes:
         """All state, alarms included, so that a restart neither forgets nor repeats."""
+        with self._lock:
+            return self._snapshot()
+
+    def _snapshot(self) -> bytes:
         parts = {"state": self._state.used(), "alarms": self._alarms.used(), "intake": self._intake.used(), "recent": self._recent.used()}
         arrays = {f"{prefix}.{name}": array for prefix, columns in parts.items() for name, array in columns.items()}
         arrays["detector"] = np.frombuffer(self._detector.snapshot(), dtype=np.uint8)
@@ -269,6 +309,10 @@ class RuleBank:
         arrays, header = unpack(data)
         if header.get("key") != self.key:
             raise ValueError(f"snapshot is not of rule {self.rule.name} as it is now")
+        with self._lock:
+            self._replace(arrays, header)
+
+    def _replace(self, arrays: dict[str, NDArray[Any]], header: Mapping[str, Any]) -> None:
         try:
             self._detector.restore(arrays.pop("detector").tobytes())
             self._state.replace(part(arrays, "state"))

@@ -286,3 +286,34 @@ def test_levels_that_contradict_each_other_are_refused(parameters: dict[str, flo
 def test_an_unknown_detector_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="allowed: drift, isolationForest"):
         RuleBank(rule(detector=DetectorSpec("oracle")))
+
+
+def test_a_slow_source_does_not_keep_a_hold_from_passing() -> None:
+    # Polls are meant each 15 s and succeed each 100 s: the first long interval is a gap, the second is the rhythm.
+    bank = RuleBank(rule(hold=30.0))
+    fired = [len(bank.observe(batch(T0 + 100 * i, [(A, 11)])).findings) for i in range(4)]
+    assert fired == [0, 0, 1, 0]
+
+
+def test_what_reached_nobody_is_told_again_as_it_stands_then() -> None:
+    bank = RuleBank(rule())
+    (lost,) = run(bank, [11])[0].findings
+    bank.not_taken([lost])
+    again = run(bank, [12], start=1)[0].findings
+    assert [(f.state, f.reason, f.evidence.value) for f in again] == [(SignalState.FIRING, "ThresholdCrossed", 12.0)]
+    assert run(bank, [12], start=2)[0].findings == ()
+
+
+def test_what_ended_before_it_could_be_told_is_told_as_ended() -> None:
+    bank = RuleBank(rule())
+    bank.not_taken(run(bank, [11])[0].findings)
+    assert [(f.state, f.reason) for f in run(bank, [1], start=1)[0].findings] == [(SignalState.CLEARED, "Recovered")]
+    bank.not_taken(run(bank, [11, 1], start=2)[1].findings)
+    assert [(f.state, f.reason) for f in run(bank, [1], start=4)[0].findings] == [(SignalState.CLEARED, "Recovered")]
+
+
+def test_a_lost_expiry_is_told_though_its_series_is_gone() -> None:
+    bank = RuleBank(rule(stale_after=30.0), ttl=30.0)
+    seen = run(bank, [11, None, None, None])
+    bank.not_taken(seen[3].findings)
+    assert [(f.state, f.reason) for f in run(bank, [None], start=4)[0].findings] == [(SignalState.EXPIRED, "NoLongerSeen")]
