@@ -203,6 +203,7 @@ def connect(context: str, clock: Clock, *, kubeconfig: Path | None = None, kube_
     Raises ClusterError naming the file and what is wrong with it. Nothing is sent yet.
     """
     # The package is 0.6 s and 17 MiB with what it needs; commands that touch no cluster do without.
+    import yaml
     from kubernetes import config
     from kubernetes.client.api_client import ApiClient
     from kubernetes.client.configuration import Configuration
@@ -223,7 +224,16 @@ def connect(context: str, clock: Clock, *, kubeconfig: Path | None = None, kube_
             config.load_kube_config(where, kube_context or None, settings, persist_config=False)  # type: ignore[no-untyped-call]
             token = _token_file(kubeconfig, kube_context)
         return Connection(context, ApiClient(settings), clock, token)
-    except (config.ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError, msgspec.MsgspecError) as error:
+    except (
+        config.ConfigException,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        yaml.YAMLError,
+        msgspec.MsgspecError,
+    ) as error:
         raise ClusterError("BadKubeconfig", f"{where}: {error or type(error).__name__}") from error
 
 

@@ -11,13 +11,14 @@ from typing import Any, Protocol
 
 from aiops.adapters.clock import SystemClock
 from aiops.adapters.kubernetes import Connection, KubernetesReader, KubernetesWriter, connect
+from aiops.adapters.kubernetes.informer import Informer, Watcher
 from aiops.adapters.memory_cluster import MemoryCluster, Rule
 from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.domain.target import JsonObject, TargetRef
 from aiops.ports.cluster import ClusterReader, ClusterWriter
 from tests.testbed import web
 from tests.testbed.plane import KubernetesPlane
-from tests.testbed.process import eventually
+from tests.testbed.process import eventually, pause
 
 _numbers = itertools.count()
 STARTED = 1_800_000_000.0
@@ -40,12 +41,17 @@ class Bench(Protocol):
     def compact(self) -> None:
         """Forget the history up to now."""
 
+    def informer(self, *kinds: str, reader: ClusterReader | None = None, on_event: Watcher | None = None) -> Informer:
+        """A started one of the whole cluster; stopped at the end of the test."""
+
 
 class MemoryBench:
     def __init__(self) -> None:
         self.namespace = "shop"
         self.time = VirtualTime(STARTED)
-        self.cluster = MemoryCluster(self.time)
+        # Informers watch from threads of their own, in real time; so a watch waits a little for what comes.
+        self.cluster = MemoryCluster(self.time, watch_wait=0.05)
+        self._informers: list[Informer] = []
         self.cluster.apply({"kind": "Namespace", "metadata": {"name": self.namespace}})
         self.reader: ClusterReader = self.cluster.reader
         self.writer: ClusterWriter = self.cluster.writer()
@@ -62,12 +68,26 @@ class MemoryBench:
     def compact(self) -> None:
         self.cluster.compact()
 
+    def informer(self, *kinds: str, reader: ClusterReader | None = None, on_event: Watcher | None = None) -> Informer:
+        made = Informer(reader or self.reader, self.time, kinds=kinds, jitter=lambda: 0.0, on_event=on_event)
+        self._informers.append(made)
+        made.start()
+        return made
+
+    def close(self) -> None:
+        for informer in self._informers:
+            # Virtual time stands still here, so threads are given as long as they need.
+            assert informer.stop()
+
     def until(self, what: str, holds: Callable[[], Any]) -> Any:
         for _ in range(600):
             if found := holds():
                 return found
             self.time.run_until(self.time.now() + 1)
             self.cluster.step()
+            if self._informers:
+                # Their threads live in real time.
+                pause(0.02)
         raise AssertionError(f"not within 600 virtual seconds: {what}")
 
 
@@ -76,6 +96,7 @@ class RealBench:
         self.namespace = f"contract-{next(_numbers)}"
         self._plane, self._folder = plane, folder
         self._connections: list[Connection] = []
+        self._informers: list[Informer] = []
         plane.namespace(self.namespace)
         reader, writer, dry = self._clients(None)
         self.reader: ClusterReader = reader
@@ -131,7 +152,20 @@ class RealBench:
         answer = web.call("POST", f"{self._plane._etcd.url}/v3/kv/compaction", body=json.dumps({"revision": version}).encode())
         assert answer.status == 200, answer
 
+    def informer(self, *kinds: str, reader: ClusterReader | None = None, on_event: Watcher | None = None) -> Informer:
+        def interrupt() -> None:
+            for connection in self._connections:
+                connection.interrupt()
+
+        own = reader or self.reader
+        made = Informer(own, SystemClock(), kinds=kinds, jitter=lambda: 0.0, interrupt=interrupt, on_event=on_event)
+        self._informers.append(made)
+        made.start()
+        return made
+
     def close(self) -> None:
+        for informer in self._informers:
+            assert informer.stop()
         for connection in self._connections:
             connection.close()
         self._plane.request("DELETE", f"/api/v1/namespaces/{self.namespace}")

@@ -13,7 +13,9 @@ from tests.contract.cluster.bench import Bench, MemoryBench, RealBench
 @pytest.fixture(params=["memory", "kubernetes"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "memory":
-        yield MemoryBench()
+        memory = MemoryBench()
+        yield memory
+        memory.close()
         return
     real = RealBench(request.getfixturevalue("plane"), tmp_path)
     try:

@@ -1,0 +1,78 @@
+"""The cached view that lives on list and watch."""
+
+from __future__ import annotations
+
+import threading
+
+from aiops.ports.cluster import WatchEvent
+from tests.contract.cluster.bench import Bench, pods, ref, running, workload
+
+READ = {"verbs": ["get", "list", "watch"], "apiGroups": ["", "apps"], "resources": ["pods", "deployments"]}
+
+
+def test_the_view_follows_the_cluster(bench: Bench):
+    made = running(bench, replicas=2)
+    view = bench.informer("Deployment", "Pod", "ReplicaSet", "Node")
+    assert view.wait_settled(30)
+    sight = view.sight()
+    assert (sight.synced, dict(sight.errors)) == (True, {})
+    assert sight.seen_at > 0
+    target = ref(bench, "Deployment", "web")
+    found = view.find(target)
+    assert found is not None
+    assert found["metadata"]["uid"] == made["metadata"]["uid"]
+    assert (found["kind"], found["apiVersion"]) == ("Deployment", "apps/v1")
+    assert len(view.objects("Node")) == 3
+    assert len(view.objects("Pod", bench.namespace)) == 2
+    assert not view.objects("Pod", "elsewhere")
+    assert not view.objects("Service")
+    bench.writer.patch(target, {"spec": {"replicas": 3}})
+    bench.until("the view shows three", lambda: (view.find(target) or {})["spec"]["replicas"] == 3)
+    bench.until("and three pods", lambda: len(view.objects("Pod", bench.namespace)) == 3)
+    bench.writer.delete(target, uid=made["metadata"]["uid"])
+    bench.until("the view shows none", lambda: view.find(target) is None and not view.objects("Pod", bench.namespace))
+
+
+def test_field_owners_are_kept_only_where_they_are_asked_for(bench: Bench):
+    running(bench, replicas=1)
+    view = bench.informer("Deployment", "Pod", "Namespace")
+    assert view.wait_settled(30)
+    assert (view.find(ref(bench, "Deployment", "web")) or {})["metadata"]["managedFields"]
+    kept = [*view.objects("Pod", bench.namespace), *view.objects("Namespace")]
+    assert len(kept) > 1
+    assert not [o for o in kept if "managedFields" in o["metadata"]]
+
+
+def test_a_kind_that_may_not_be_listed_does_not_block_the_others(bench: Bench):
+    reader, _, _ = bench.account(READ)
+    view = bench.informer("ConfigMap", reader=reader)
+    assert view.wait_settled(30)
+    sight = view.sight()
+    assert not sight.synced
+    assert "Forbidden" in sight.errors["ConfigMap"]
+    both = bench.informer("Node", "ConfigMap")
+    assert both.wait_settled(30)
+    assert both.sight().synced
+
+
+def test_events_are_told_in_order(bench: Bench):
+    told: list[tuple[str, int]] = []
+    complete = threading.Event()
+
+    def note(event: WatchEvent) -> None:
+        name = event.object["metadata"]["name"]
+        if event.object["metadata"].get("namespace") == bench.namespace and name == "web":
+            told.append((event.type, event.object["spec"]["replicas"]))
+            if event.type == "DELETED":
+                complete.set()
+
+    view = bench.informer("Deployment", on_event=note)
+    assert view.wait_settled(30)
+    made = bench.writer.create("Deployment", bench.namespace, workload(bench, replicas=0)).after
+    assert made is not None
+    bench.writer.patch(ref(bench, "Deployment", "web"), {"spec": {"replicas": 1}})
+    bench.until("there is a pod", lambda: pods(bench, "web"))
+    bench.writer.delete(ref(bench, "Deployment", "web"), uid=made["metadata"]["uid"])
+    assert complete.wait(30)
+    assert (told[0], told[-1]) == (("ADDED", 0), ("DELETED", 1))
+    assert {kind for kind, _ in told[1:-1]} == {"MODIFIED"}

@@ -1,0 +1,161 @@
+"""What the informer does when its reader fails: the kind says so, goes on with what it has, and comes back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from aiops.adapters.clock import SystemClock
+from aiops.adapters.kubernetes.informer import Informer
+from aiops.adapters.memory_cluster import READ_ONLY, MemoryCluster, Rule
+from aiops.adapters.memory_cluster.clients import MemoryReader
+from aiops.domain.errors import ClusterUnavailableError, GoneError
+from aiops.domain.target import TargetRef
+from aiops.ports.cluster import ListPage, WatchEvent
+
+WAIT = 20
+
+
+class Troubled:
+    """A reader whose next calls raise what was put in line for them."""
+
+    def __init__(self, reader: MemoryReader) -> None:
+        self._reader = reader
+        self.lists: list[Exception] = []
+        self.watches: list[Exception] = []
+        self.listed = 0
+
+    def list(self, kind: str, namespace: str = "", *, label_selector: str = "", field_selector: str = "") -> ListPage:
+        self.listed += 1
+        if self.lists:
+            raise self.lists.pop(0)
+        return self._reader.list(kind, namespace)
+
+    def watch(self, kind: str, resource_version: str, *, namespace: str = "", timeout: float = 300.0) -> Iterator[WatchEvent]:
+        if self.watches:
+            raise self.watches.pop(0)
+        return self._reader.watch(kind, resource_version, namespace=namespace, timeout=timeout)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+
+def soon(holds: Callable[[], Any], what: str) -> None:
+    pause = threading.Event()
+    for _ in range(WAIT * 100):
+        if holds():
+            return
+        pause.wait(0.01)
+    raise AssertionError(f"not soon: {what}")
+
+
+@pytest.fixture
+def cluster() -> MemoryCluster:
+    made = MemoryCluster(SystemClock(), watch_wait=0.02)
+    made.apply({"kind": "ConfigMap", "metadata": {"name": "a"}})
+    return made
+
+
+@pytest.fixture
+def reader(cluster: MemoryCluster) -> Troubled:
+    return Troubled(cluster.reader)
+
+
+@pytest.fixture
+def informer(reader: Troubled) -> Iterator[Informer]:
+    made = Informer(reader, SystemClock(), kinds=("ConfigMap",), jitter=lambda: 0.0)
+    yield made
+    assert made.stop()
+
+
+def there(informer: Informer, name: str) -> bool:
+    return informer.find(TargetRef("ConfigMap", "default", name)) is not None
+
+
+def test_before_the_first_list_nothing_is_claimed(informer: Informer):
+    sight = informer.sight()
+    assert (sight.synced, sight.seen_at, dict(sight.errors)) == (False, 0.0, {})
+
+
+def test_a_failing_list_is_an_error_until_it_succeeds_and_logged_once(
+    informer: Informer, reader: Troubled, caplog: pytest.LogCaptureFixture
+):
+    reader.lists = [ClusterUnavailableError("NoAnswer", "refused")] * 2
+    with caplog.at_level(logging.INFO, logger="aiops.kubernetes"):
+        informer.start()
+        soon(lambda: informer.sight().errors, "the error shows")
+        assert "NoAnswer" in informer.sight().errors["ConfigMap"]
+        assert not informer.sight().synced
+        soon(lambda: informer.sight().synced, "it comes back")
+    assert dict(informer.sight().errors) == {}
+    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_a_broken_watch_is_resumed_without_a_new_list(informer: Informer, reader: Troubled, cluster: MemoryCluster):
+    informer.start()
+    assert informer.wait_settled(WAIT)
+    reader.watches = [ClusterUnavailableError("NoAnswer", "reset")]
+    soon(lambda: not reader.watches, "the watch broke")
+    assert there(informer, "a")
+    cluster.apply({"kind": "ConfigMap", "metadata": {"name": "b"}})
+    soon(lambda: there(informer, "b"), "what came meanwhile is seen")
+    assert reader.listed == 1
+
+
+def test_a_watch_from_too_long_ago_makes_a_new_list(reader: Troubled, cluster: MemoryCluster):
+    told: list[tuple[str, str]] = []
+    informer = Informer(
+        reader,
+        SystemClock(),
+        kinds=("ConfigMap",),
+        jitter=lambda: 0.0,
+        on_event=lambda e: told.append((e.type, e.object["metadata"]["name"])),
+    )
+    informer.start()
+    try:
+        assert informer.wait_settled(WAIT)
+        with cluster.state.lock:
+            # While the informer cannot look: one goes, one comes, and the history of both is lost.
+            reader.watches = [GoneError("Expired", "too old", 410)]
+            cluster.remove(TargetRef("ConfigMap", "default", "a"))
+            cluster.apply({"kind": "ConfigMap", "metadata": {"name": "b"}})
+            cluster.compact()
+        soon(lambda: there(informer, "b") and not there(informer, "a"), "the new list is in")
+        assert reader.listed >= 2
+        assert told == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "b")]
+        assert informer.sight().errors == {}
+    finally:
+        assert informer.stop()
+
+
+def test_what_nobody_foresaw_does_not_end_the_view(informer: Informer, reader: Troubled, caplog: pytest.LogCaptureFixture):
+    reader.lists = [RuntimeError("a bug")]
+    informer.start()
+    soon(lambda: "a bug" in informer.sight().errors.get("ConfigMap", ""), "the error shows")
+    soon(lambda: informer.sight().synced, "it comes back")
+    assert "RuntimeError" in caplog.text
+
+
+def test_forbidden_kinds_are_told_and_do_not_count(cluster: MemoryCluster):
+    only = [Rule(("list", "watch"), ("",), ("nodes",))]
+    informer = Informer(cluster.reader_as("limited", only), SystemClock(), kinds=("Node", "Pod"), jitter=lambda: 0.0)
+    informer.start()
+    try:
+        assert informer.wait_settled(WAIT)
+        sight = informer.sight()
+        assert sight.synced
+        assert sight.seen_at > 0
+        assert list(sight.errors) == ["Pod"]
+        assert len(informer.objects("Node")) == 3
+    finally:
+        assert informer.stop()
+
+
+def test_stopping_twice_and_before_starting_is_fine(cluster: MemoryCluster):
+    informer = Informer(cluster.reader_as("reader", READ_ONLY), SystemClock(), jitter=lambda: 0.0)
+    assert informer.stop()
+    assert informer.stop()
