@@ -17,6 +17,8 @@ _BROKEN = frozenset(
     {"CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 )
 
+_RESTARTS = 2
+
 
 def rolling(obj: JsonObject) -> bool:
     """True from the moment a template changed until all pods are of the new one (or the roll-out was given up: that is `stuck`)."""
@@ -57,9 +59,13 @@ def stuck(objects: ClusterObjects, running: str) -> str:
 
 
 def _broken(pod: JsonObject) -> str:
+    """A crash loop is waiting only part of the time: a container that is not ready and was restarted more than once is in one too."""
     status = pod.get("status") or {}
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
         if reason in _BROKEN:
             return str(reason)
+        restarts = int(container.get("restartCount") or 0)
+        if not container.get("ready") and restarts >= _RESTARTS:
+            return f"{restarts} restarts"
     return ""

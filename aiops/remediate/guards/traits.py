@@ -72,6 +72,8 @@ def scaled(present: int, arguments: Mapping[str, Any]) -> int:
     if (to is None) == (by is None):
         raise ValueError("scale takes exactly one of `to` and `by`")
     asked = int(to) if to is not None else _changed(present, str(by))
+    if asked == present:
+        return present
     count = max(asked, int(low)) if low is not None else asked
     count = min(count, int(high)) if high is not None else count
     # A bound never turns a change round; a relative change of nothing stays nothing.

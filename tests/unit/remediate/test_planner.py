@@ -1,0 +1,96 @@
+"""Plans: rendered with the real templates, typed by the real action specs, the same again for the same input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aiops.definitions.arguments import typed
+from aiops.definitions.cel import compile_expression
+from aiops.definitions.templates import render
+from aiops.domain.errors import ExpressionError
+from aiops.domain.plan import Plan
+from aiops.domain.runbook import GuardSpec, Mode, Runbook, StepSpec, VerifySpec
+from aiops.domain.target import TargetRef
+from aiops.execution.actions.registry import SPECS
+from aiops.remediate.facts import target_facts
+from aiops.remediate.objects import ClusterObjects
+from aiops.remediate.planner import make_plan
+from tests.unit.remediate.shop import CHECKOUT, START, make_incident
+
+
+def convert(action: str, name: str, value: Any) -> Any:
+    return typed(SPECS[action].parameters[name], value)
+
+
+RUNBOOK = Runbook(
+    "scale-out",
+    Mode.APPROVE,
+    compile_expression("true", "match"),
+    (
+        StepSpec("scale", "scale", {"by": "+{{ incident.signals }}", "maximum": 9}, when=compile_expression("target.exists", "step")),
+        StepSpec("tell", "notify", {"message": "{{ target.name }} in {{ target.namespace }}", "severity": "warning"}, needs=("scale",)),
+    ),
+    verify=VerifySpec("prometheus", 'latency{workload="{{ target.name }}"}', compile_expression("value < 0.5", "verify")),
+    guards=GuardSpec(cooldown=60.0),
+    hash="abc",
+)
+
+
+def plan(runbook: Runbook = RUNBOOK, target: TargetRef = CHECKOUT, attempt: int = 1, now: float = START) -> Plan:
+    incident = make_incident()
+    facts = target_facts(target, ClusterObjects(None), incident, now)
+    return make_plan(runbook, incident, target, facts, render, now, attempt, convert=convert)
+
+
+def test_everything_is_rendered_and_typed() -> None:
+    made = plan()
+    assert [dict(s.arguments) for s in made.steps] == [{"by": "+1", "maximum": 9}, {"message": "checkout in shop", "severity": "warning"}]
+    assert (made.steps[0].when, made.steps[1].needs) == ("target.exists", ("scale",))
+    assert made.verify is not None
+    assert (made.verify.query, made.verify.passes) == ('latency{workload="checkout"}', "value < 0.5")
+    assert (made.mode, made.runbook_hash, made.cooldown, made.incident) == (Mode.APPROVE, "abc", 60.0, "inc-1")
+    assert made.facts["target.name"] == "checkout"
+    assert plan(replace(RUNBOOK, guards=GuardSpec())).cooldown == 300.0
+
+
+def test_hostile_values_stay_values_in_promql() -> None:
+    hostile = 'x"} or vector(0) # \\ \n'
+    made = plan(target=replace(CHECKOUT, name=hostile))
+    assert made.verify is not None
+    assert made.verify.query == 'latency{workload="x\\"} or vector(0) # \\\\ \\n"}'
+
+
+def test_identity_and_hash() -> None:
+    assert plan() == plan()
+    assert plan(now=START + 5).hash == plan().hash
+    assert plan(attempt=2).id != plan().id
+    assert plan(attempt=2).hash == plan().hash
+    others = [
+        plan(replace(RUNBOOK, hash="other")),
+        plan(target=replace(CHECKOUT, name="cart")),
+        plan(target=replace(CHECKOUT, context="west")),
+        plan(replace(RUNBOOK, steps=RUNBOOK.steps[:1])),
+        plan(replace(RUNBOOK, verify=None)),
+    ]
+    assert len({plan().hash, *(p.hash for p in others)}) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"by": "+{{ incident.labels.absent }}"}, "step scale, argument by"),
+        ({"by": "{{ target.name }}"}, r"step scale, argument by.*\+2"),
+    ],
+)
+def test_what_cannot_be_rendered_or_is_of_the_wrong_type_names_step_and_argument(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(ExpressionError, match=words):
+        plan(replace(RUNBOOK, steps=(StepSpec("scale", "scale", arguments),)))
+
+
+def test_a_query_that_cannot_be_rendered_is_named() -> None:
+    assert RUNBOOK.verify is not None
+    with pytest.raises(ExpressionError, match="verify, query"):
+        plan(replace(RUNBOOK, verify=replace(RUNBOOK.verify, query='up{x="{{ incident.labels.absent }}"}')))
