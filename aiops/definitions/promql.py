@@ -7,6 +7,7 @@ Neighbours: `schema_*` check queries through it.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from aiops.domain.errors import trimmed
 
@@ -73,3 +74,22 @@ def _unbalanced(text: str) -> int | None:
             return place
         place += 1
     return stack[-1][1] if stack else None
+
+
+def metric_names(text: str) -> frozenset[str]:
+    """The names of all metrics that a query stands on; selectors without a name give none. Raises ValueError if it does not parse."""
+    import promql_parser  # deferred: only loading and recording need it
+
+    found: set[str] = set()
+    waiting: list[Any] = [promql_parser.parse(_RAW_OR_QUOTED.sub(_requoted, text))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, promql_parser.VectorSelector):
+            named = [m.value for m in node.matchers.matchers if m.name == "__name__" and m.op == promql_parser.MatchOp.Equal]
+            found.update(filter(None, [node.name, *named]))
+        for part in ("expr", "lhs", "rhs", "vector_selector", "vs", "param"):
+            inner = getattr(node, part, None)
+            if inner is not None and not isinstance(inner, (str, int, float)):
+                waiting.append(inner)
+        waiting.extend(getattr(node, "args", None) or ())
+    return frozenset(found)
