@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from tests.testbed.world.cluster_state import ClusterState, Key, Pod
-from tests.testbed.world.service_model import ServiceModel
 from tests.testbed.world.service_metrics import Labels
+from tests.testbed.world.service_model import ServiceModel
 
 PHASES = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
 DISK = 100.0 * 2**30

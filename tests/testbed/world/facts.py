@@ -88,5 +88,5 @@ _FACTS: dict[str, Callable[[Moment, Key], float]] = {
     "podsStartedAfterFault": _fresh,
     "releasePods": lambda moment, key: sum(pod.image in moment.images for pod in moment.cluster.pods.get(key, ())),
     "staleKeys": lambda moment, key: moment.stale(key),
-    "nodesNotReady": lambda moment, key: sum(not node.ready for node in moment.cluster.nodes),
+    "nodesNotReady": lambda moment, _: sum(not node.ready for node in moment.cluster.nodes),
 }

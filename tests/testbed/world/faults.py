@@ -107,7 +107,7 @@ def _fault(fields: Fields, services: Sequence[Service]) -> Fault:
 
 def _condition(value: object) -> conditions.Condition:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} must be a condition in text, for example: readyReplicas >= 6")  # noqa: TRY004 (one kind of error for readers)
+        raise ValueError(f"{value!r} must be a condition in text, for example: readyReplicas >= 6")
     return conditions.parse(value)
 
 

@@ -192,11 +192,11 @@ def _paths(folders: Sequence[Path]) -> list[Path]:
 def _plain(node: yaml.Node, file: str) -> Any:
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        return loader.construct_object(node, deep=True)
     except yaml.YAMLError as error:
         raise WorldFileError(f"{file}:{node.start_mark.line + 1}: {getattr(error, 'problem', error)}") from error
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _text(value: Any) -> str:

@@ -75,4 +75,4 @@ def _within(queue: Queue, times: np.ndarray) -> np.ndarray:
         late = (1.0 + mu * times) * served
     else:
         late = (theta * served - mu * np.exp(-theta * times)) / (theta - mu)
-    return np.clip(1.0 - ((1.0 - queue.waiting) * served + queue.waiting * late), 0.0, 1.0)  # type: ignore[no-any-return]
+    return np.clip(1.0 - ((1.0 - queue.waiting) * served + queue.waiting * late), 0.0, 1.0)

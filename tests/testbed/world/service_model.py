@@ -249,7 +249,8 @@ class ServiceModel:
         tick.waiting += queue.length * len(group)
         tick.served += int(served.sum())
         self._mean = mean
-        return served / dt * time + left
+        flight: np.ndarray = served / dt * time + left
+        return flight
 
     def _outcomes(
         self,

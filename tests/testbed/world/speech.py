@@ -65,8 +65,8 @@ class Speaker:
             say("WARN", "entry {number} of the cache is older than its source", min(tick.stale, 2))
         if tick.served and self._random.random() < 0.5 * dt:
             say("INFO", f"served {tick.served} requests", 1)
-        for pod in tick.over_limit:
-            found.append(self._line(now, pod, "ERROR", "OutOfMemoryError: cannot allocate, working set is at the limit"))
+        out_of_memory = "OutOfMemoryError: cannot allocate, working set is at the limit"
+        found += [self._line(now, pod, "ERROR", out_of_memory) for pod in tick.over_limit]
         return sorted(found, key=lambda line: line.at)
 
     def _line(self, at: float, pod: Pod, level: str, message: str) -> LogLine:

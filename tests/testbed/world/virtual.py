@@ -5,7 +5,7 @@ Neighbours: `simulation` computes, `live` is the same on real servers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,14 +19,21 @@ from tests.testbed.world import manifests
 from tests.testbed.world.cluster_state import ClusterState, read_state
 from tests.testbed.world.episodes import Episode, episodes
 from tests.testbed.world.faults import Fault
+from tests.testbed.world.service_model import CacheContent
 from tests.testbed.world.services import CacheUse, Service
 from tests.testbed.world.simulation import (
-    CLUSTER_JOB, CacheKey, Deed, Drop, Fill, Frame, OutOfMemory, Recover, SetImage, Simulation, TargetFrame,
-)  # fmt: skip
-from tests.testbed.world.service_model import CacheContent
+    CacheKey,
+    Deed,
+    Drop,
+    Fill,
+    Frame,
+    OutOfMemory,
+    Recover,
+    SetImage,
+    Simulation,
+    TargetFrame,
+)
 from tests.testbed.world.writes import WORLD, Write, changed_fields
-
-_VERBS = {"evict": "evict"}
 
 
 class VirtualWorld:
@@ -84,7 +91,7 @@ class VirtualWorld:
                 self.time.at(self.time.now() + fault.starts, f"fault {fault.name}", self._switch(fault.name))
         self.time.every("world", self._step, self.second, first_after=self._step)
 
-    def _switch(self, name: str) -> object:
+    def _switch(self, name: str) -> Callable[[], None]:
         return lambda: self.switch_on(name)
 
     def switch_on(self, name: str) -> None:
@@ -135,10 +142,8 @@ class VirtualWorld:
         for target in frame.targets:
             self._scrape(target, now)
         for line in frame.logs:
-            fields = {
-                "level": line.level, "kubernetes.namespace": line.namespace, "kubernetes.pod": line.pod, "kubernetes.labels.app": line.app,
-            }  # fmt: skip
-            self.logs.add(line.at, line.message, fields, index=f"logs-{line.namespace}")
+            place = {"kubernetes.namespace": line.namespace, "kubernetes.pod": line.pod, "kubernetes.labels.app": line.app}
+            self.logs.add(line.at, line.message, {"level": line.level, **place}, index=f"logs-{line.namespace}")
         for deed in frame.deeds:
             self._do(deed)
         return frame
@@ -196,5 +201,3 @@ class VirtualWorld:
 def _flush(now: float, service: Service, cache: CacheUse) -> Write:
     return Write(now, "", "flush", "caches", "", service.namespace, cache.name, (), 200, dry_run=False)
 
-
-__all__ = ["CLUSTER_JOB", "VirtualWorld"]
