@@ -100,7 +100,7 @@ def _reopen(last: Incident, signals: Sequence[Signal], now: float, policy: FlowP
     if fresh:
         if last.resolved_at is None or now - last.resolved_at > policy.flap_window:
             return None
-        flaps = last.flaps + 1
+        flaps = _flaps(last, now, policy)
         transitions = _kept((*last.transitions, Transition(now, IncidentState.OPEN, "Reopened")))
         again = replace(last, state=IncidentState.OPEN, resolved_at=None, flaps=flaps, transitions=transitions)
         return _absorb_into(again, signals, now, policy, first=_flap_change(flaps, policy, "Reopened"))
@@ -140,7 +140,7 @@ def _absorb_into(incident: Incident, signals: Sequence[Signal], now: float, poli
         changes.append(RECOVERING)
         incident = _moved(incident, incident.state, RECOVERING, now)
     elif firing and not was_firing and not first:
-        incident = _moved(replace(incident, flaps=incident.flaps + 1), incident.state, FIRING_AGAIN, now)
+        incident = _moved(replace(incident, flaps=_flaps(incident, now, policy)), incident.state, FIRING_AGAIN, now)
         changes += [c for c in _flap_change(incident.flaps, policy, FIRING_AGAIN) if c not in changes]
     return Flow(incident, tuple(changes), tuple(decisions))
 
@@ -234,6 +234,12 @@ def _moved(incident: Incident, state: IncidentState, reason: str, now: float, by
 def _kept(transitions: tuple[Transition, ...]) -> tuple[Transition, ...]:
     """Bounded: how it began and the latest."""
     return transitions if len(transitions) <= MAX_TRANSITIONS else transitions[:10] + transitions[-(MAX_TRANSITIONS - 10) :]
+
+
+def _flaps(incident: Incident, now: float, policy: FlowPolicy) -> int:
+    """One flap more; the count starts anew when the last flap is longer ago than the window."""
+    latest = max((t.at for t in incident.transitions if t.reason in ("Reopened", FIRING_AGAIN)), default=now)
+    return incident.flaps + 1 if now - latest <= policy.flap_window else 1
 
 
 def _flap_change(flaps: int, policy: FlowPolicy, usual: str) -> tuple[str, ...]:

@@ -163,6 +163,14 @@ def test_a_flapping_incident_is_held_open_longer_and_told_less() -> None:
     assert tick(incident, T0 + at + 10 + 600, POLICY).changes == ("Resolved",)
 
 
+def test_flaps_long_apart_do_not_add_up() -> None:
+    incident = opened()
+    for i in range(1, 6):
+        incident = known(took(incident, [cleared(at=i * 1000.0)], i * 1000.0))
+        incident = known(took(incident, [signal(at=i * 1000.0 + 10)], i * 1000.0 + 10))
+    assert incident.flaps == 1
+
+
 def test_endless_flapping_does_not_grow_the_record() -> None:
     incident = opened()
     for i in range(1, 200):
