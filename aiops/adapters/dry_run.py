@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from aiops.adapters.memory_cluster import patching
+from aiops.adapters import patching
 from aiops.domain.errors import ClusterUnavailableError, ConflictError, InvalidError
 from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.ports.cache import Cache, FlushResult

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from aiops.adapters.patching import clone
 from aiops.domain.errors import InvalidError
 from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.ports.cluster import ListPage, PatchBody, Sight, WatchEvent, WriteResult
 
-from .objects import clone, key_for
+from .objects import key_for
 from .rbac import allowed
 from .server import Account, ApiServer
 from .state import State

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aiops.adapters.patching import clone
 from aiops.domain.errors import NotFoundError
 from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.ports.clock import Clock
@@ -21,7 +22,7 @@ from .controllers.kubelet import PREFIX, STATES, Kubelet, let_go
 from .controllers.manager import Context, Manager
 from .controllers.replicaset import ReplicaSets
 from .controllers.statefulset import StatefulSets
-from .objects import clone, key_for, key_of, with_condition
+from .objects import key_for, key_of, with_condition
 from .rbac import EVERYTHING, Rule
 from .server import Account, ApiServer, LoggedWrite
 from .state import State

@@ -5,10 +5,11 @@ Rules of https://kubernetes.io/docs/tasks/run-application/configure-pdb/; the de
 
 from __future__ import annotations
 
+from aiops.adapters.patching import clone
 from aiops.domain.errors import ClusterUnavailableError, DisruptionRefusedError
 from aiops.domain.target import JsonObject
 
-from .objects import clone, controller_of, is_true, labels_of, share
+from .objects import controller_of, is_true, labels_of, share
 from .selectors import matches
 from .state import State
 

@@ -11,9 +11,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aiops.adapters.patching import same
 from aiops.domain.target import JsonObject
-
-from .objects import same
 
 Path = tuple[str, ...]
 

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from aiops.adapters import patching
+from aiops.adapters.patching import clone, same
 from aiops.domain.errors import ClusterError, ClusterUnavailableError, ConflictError, ForbiddenError, InvalidError, NotFoundError
 from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.ports.cluster import PatchBody
 
-from . import disruption, managed, patching, validation
-from .objects import clone, digest, key_for, same, seconds_of, timestamp
+from . import disruption, managed, validation
+from .objects import digest, key_for, seconds_of, timestamp
 from .rbac import EVERYTHING, Rule, allowed
 from .selectors import as_text, parse_fields, parse_labels
 from .state import State

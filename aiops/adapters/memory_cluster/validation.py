@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from aiops.adapters.patching import clone, same
 from aiops.domain.errors import InvalidError
 from aiops.domain.target import KINDS, JsonObject, valid_name
 
-from .objects import clone, same
 from .selectors import matches
 
 WITH_STATUS = frozenset(

@@ -6,7 +6,8 @@ Neighbours: `deployment_status` counts and judges progress, `replicaset` makes t
 
 from __future__ import annotations
 
-from aiops.adapters.memory_cluster.objects import annotations_of, clone, controller_of, digest, owner_reference, same, share
+from aiops.adapters.memory_cluster.objects import annotations_of, controller_of, digest, owner_reference, share
+from aiops.adapters.patching import clone, same
 from aiops.domain.target import JsonObject
 
 from .deployment_status import is_complete, status_of

@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from aiops.adapters.memory_cluster.objects import annotations_of, clone, is_true, seconds_of, with_condition
+from aiops.adapters.memory_cluster.objects import annotations_of, is_true, seconds_of, with_condition
 from aiops.adapters.memory_cluster.state import State
+from aiops.adapters.patching import clone
 from aiops.domain.target import JsonObject
 
 from .events import Recorder

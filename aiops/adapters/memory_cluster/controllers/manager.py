@@ -9,10 +9,11 @@ import heapq
 from collections.abc import Callable, Mapping
 
 from aiops.adapters.memory_cluster import disruption
-from aiops.adapters.memory_cluster.objects import Key, controller_of, key_of, labels_of, same
+from aiops.adapters.memory_cluster.objects import Key, controller_of, key_of, labels_of
 from aiops.adapters.memory_cluster.selectors import matches
 from aiops.adapters.memory_cluster.server import Account, ApiServer
 from aiops.adapters.memory_cluster.state import Change, State
+from aiops.adapters.patching import same
 from aiops.domain.target import JsonObject
 
 # One pass over a change needs a few looks; far more means two controllers undo each other, which is a bug to see.

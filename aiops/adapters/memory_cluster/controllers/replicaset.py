@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from aiops.adapters.memory_cluster.objects import (
     annotations_of,
-    clone,
     condition,
     controller_of,
     digest,
@@ -19,6 +18,7 @@ from aiops.adapters.memory_cluster.objects import (
     owner_reference,
     seconds_of,
 )
+from aiops.adapters.patching import clone
 from aiops.domain.target import JsonObject
 
 from .manager import Context

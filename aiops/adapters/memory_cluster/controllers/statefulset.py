@@ -5,7 +5,8 @@ Simple on purpose: no volumes, no partitions beyond `rollingUpdate.partition`. N
 
 from __future__ import annotations
 
-from aiops.adapters.memory_cluster.objects import clone, controller_of, digest, is_true, labels_of, owner_reference, same
+from aiops.adapters.memory_cluster.objects import controller_of, digest, is_true, labels_of, owner_reference
+from aiops.adapters.patching import clone, same
 from aiops.domain.target import JsonObject
 
 from .manager import Context

@@ -1,4 +1,4 @@
-"""Merge patch (RFC 7386) and JSON patch (RFC 6902), with the API server's readings of both. Pure. Neighbour: `server`.
+"""Merge patch (RFC 7386) and JSON patch (RFC 6902), with the API server's readings of both. Pure. Neighbours: `memory_cluster`, `dry_run`.
 
 The server's `test` takes a missing member of an existing object as null, so "this annotation is absent" is `{"op": "test", "value": null}`;
 a missing parent fails the patch. Its `replace` adds a member that is missing. Any operation that cannot be applied is 422, a patch that cannot be read 400.
@@ -12,9 +12,27 @@ from typing import Any
 from aiops.domain.errors import InvalidError
 from aiops.domain.target import JsonObject
 
-from .objects import clone, same
-
 _OPERATIONS = frozenset({"add", "remove", "replace", "move", "copy", "test"})
+
+
+def clone(value: Any) -> Any:
+    """A deep copy of JSON; several times as fast as `copy.deepcopy`, which is on every path here."""
+    if isinstance(value, dict):
+        return {k: clone(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [clone(v) for v in value]
+    return value
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equality of JSON values: `true` is not 1, but 1 and 1.0 are the same number."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(v, right[k]) for k, v in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
 
 
 def merge(document: Any, patch: Any) -> Any:
