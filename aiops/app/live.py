@@ -22,7 +22,6 @@ from aiops.adapters.memory_notifier import MemoryNotifier
 from aiops.adapters.objects import CachedObjectSource
 from aiops.adapters.redis_cache import RedisCache
 from aiops.adapters.schedule_live import LiveSchedule
-from aiops.adapters.slack import SlackNotifier
 from aiops.adapters.snapshots import FileSnapshots
 from aiops.adapters.store import open_store
 from aiops.adapters.telemetry import PrometheusTelemetry
@@ -33,10 +32,11 @@ from aiops.app.webapp import build_web
 from aiops.domain.errors import AiopsError, ClusterError, DefinitionError
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.execution.desk import Hands
-from aiops.lifecycle import Lifecycle
+from aiops.lifecycle import Lifecycle, ShutdownError
 from aiops.pipeline.poller import Sources
 from aiops.ports.cluster import Cluster
-from aiops.settings import ClusterSettings, Settings
+from aiops.ports.notifier import Notifier
+from aiops.settings import ClusterSettings, Settings, SlackSettings
 
 log = structlog.get_logger(__name__)
 RELOAD_EVERY = 2.0
@@ -92,19 +92,17 @@ class Daemon:
         schedule = LiveSchedule(self.clock, self.telemetry, settings.workers)
         first = clusters.informers.get("default")
         objects = {"kubernetes": CachedObjectSource(first, self.clock)} if first is not None else {}
-        slack = settings.slack
-        notifier = SlackNotifier(Path(slack.token_file), base_url=slack.base_url, timeout=slack.timeout) if slack.token_file else MemoryNotifier(keep=100)
         outside = Outside(
             clock=self.clock, schedule=schedule, store=store, telemetry=self.telemetry, snapshots=FileSnapshots(state / "snapshots", self.telemetry),
             sources=Sources(sources.metrics, sources.logs, objects), views=dict(clusters.informers), acting=acting, rehearsal=rehearsal,
-            notifier=notifier, skews=sources.skews,
+            notifier=_notifier(settings.slack), skews=sources.skews,
         )
         core = assemble(outside, settings, dry_run=not self.act, owner=f"{settings.name}@{socket.gethostname()}", reload=self.reload)
         self.core = core
         self.lifecycle.add("snapshots", lambda _left: core.flow.parts.observer.save())
         if self.act:
             core.listeners.append(self._events(clusters.acting, schedule.soon))
-        web = build_web(core, settings, self.telemetry, self.ready, started_at=self.clock.now())
+        web = build_web(core, settings, self.telemetry, self.telemetry.render, self.ready, started_at=self.clock.now())
         web.start()
         self.port = web.port
         self.lifecycle.add("web", web.stop)
@@ -125,10 +123,19 @@ class Daemon:
         self._ready = True
         log.info("ready", version=__version__, dry_run=not self.act, rules=len(definitions.rules), runbooks=len(definitions.runbooks), port=self.port)
 
-    def stop(self) -> None:
-        """Within the grace period: no new polls, the present transition of each run ends, leases are given back, the store is closed last."""
+    def stop(self) -> str:
+        """Within the grace period: no new polls, the present transition of each run ends, leases are given back, the store is closed last.
+
+        Returns what could not be stopped in order, empty if all was.
+        """
         self._ready = False
-        self.lifecycle.stop(self.settings.grace)
+        try:
+            self.lifecycle.stop(self.settings.grace)
+        except ShutdownError as error:
+            log.exception("stopped with faults", faults=str(error))
+            return str(error)
+        log.info("stopped")
+        return ""
 
     def ready(self) -> str:
         """Empty if ready, else why not."""
@@ -247,3 +254,12 @@ def _path(text: str) -> Path | None:
 
 def _closing(close: Callable[[], None]) -> Callable[[float], None]:
     return lambda _left: close()
+
+
+def _notifier(slack: SlackSettings) -> Notifier:
+    if not slack.token_file:
+        return MemoryNotifier(keep=100)
+    # Deferred: who tells nobody needs no client.
+    from aiops.adapters.slack import SlackNotifier
+
+    return SlackNotifier(Path(slack.token_file), base_url=slack.base_url, timeout=slack.timeout)

@@ -8,3 +8,8 @@ from aiops.adapters.logs import configure
 def quiet() -> None:
     """Only errors, for people: the command itself prints what happens."""
     configure("error", "console")
+
+
+def daemon_logs(level: str, style: str) -> None:
+    """As the settings say."""
+    configure(level, style)

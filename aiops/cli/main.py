@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from aiops.cli import ask, definitions, incidents, review
+from aiops.cli import ask, definitions, incidents, replay, review, run
 
 app = typer.Typer(
     name="aiops",
@@ -14,6 +14,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+app.command()(run.run)
+app.command()(replay.demo)
+app.command()(replay.replay)
+app.command()(replay.record)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(review.app, name="review")
 app.command()(definitions.check)

@@ -71,6 +71,11 @@ class Decider:
         """Those in force; runs that began keep the plan they have."""
         self._runbooks = tuple(runbooks)
 
+    @property
+    def runbook_count(self) -> int:
+        """Runbooks in force."""
+        return len(self._runbooks)
+
     def run_due(self) -> None:
         """Hand what is due to the schedule, serial for each target."""
         self._parts.executor.run_due(self._parts.schedule.soon)

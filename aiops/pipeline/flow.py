@@ -80,6 +80,16 @@ class Flow:
         self._unreconciled: dict[str, float] = {}
         self._started = False
 
+    @property
+    def rule_count(self) -> int:
+        """Rules in force."""
+        return len(self._rules)
+
+    @property
+    def runbook_count(self) -> int:
+        """Runbooks in force."""
+        return self.parts.decider.runbook_count
+
     # What comes in
 
     def set_definitions(self, rules: Sequence[Rule], runbooks: Sequence[Runbook]) -> None:

@@ -1,0 +1,40 @@
+"""`aiops run`: the daemon. SIGTERM and SIGINT stop it within the grace period, SIGHUP reads rules and runbooks again. Neighbours: `app.live`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from aiops.app.config import read_settings
+from aiops.app.live import Daemon
+from aiops.app.logs import daemon_logs
+from aiops.cli.common import FAILED, ConfigOption, err, exit_codes, safe
+
+
+def run(
+    config: ConfigOption = None,
+    act: Annotated[bool, typer.Option("--act", help="let it act; each runbook's mode still decides. Without this nothing is written")] = False,
+) -> None:
+    """Run the daemon: dry-run unless --act is given."""
+    ending, reloading = threading.Event(), threading.Event()
+    with exit_codes():
+        settings = read_settings(config)
+        daemon_logs(settings.log_level, settings.log_format)
+        daemon = Daemon(settings, act=act)
+        signal.signal(signal.SIGTERM, lambda *_: ending.set())
+        signal.signal(signal.SIGINT, lambda *_: ending.set())
+        signal.signal(signal.SIGHUP, lambda *_: reloading.set())
+        daemon.start()
+        try:
+            while not ending.wait(0.5):
+                if reloading.is_set():
+                    reloading.clear()
+                    err.print(safe(daemon.reload()))
+        finally:
+            stopped = daemon.stop()
+    if stopped:
+        err.print(safe(stopped))
+        raise typer.Exit(FAILED)

@@ -1,0 +1,136 @@
+"""Routes: health, metrics, the webhook, the JSON API and the pages. Handlers are synchronous: Starlette runs them in its thread pool.
+
+Neighbours: `status.Site` is what they read; `pages` renders HTML; `guard` bounds bodies and adds headers.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from aiops.domain.errors import AiopsError, StoreError
+from aiops.web.guard import AccessLog, SecurityHeaders
+from aiops.web.pages import Pages
+from aiops.web.status import Site
+
+MAX_BODY = 4 * 1024 * 1024
+MAX_ROWS = 1000
+
+
+def build_app(site: Site) -> Starlette:
+    """The whole site."""
+    api = Api(site)
+    pages = Pages(site)
+    routes = [
+        Route("/livez", api.livez),
+        Route("/readyz", api.readyz),
+        Route("/metrics", api.metrics),
+        Route("/api/v1/status", api.status),
+        Route("/api/v1/alerts", api.alerts, methods=["POST"]),
+        Route("/api/v1/incidents", api.incidents),
+        Route("/api/v1/incidents/{id}", api.incident),
+        Route("/api/v1/executions/{id}", api.execution),
+        Route("/api/v1/decisions", api.decisions),
+        *pages.routes(),
+        Mount("/static", app=pages.static()),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(AccessLog, count=site.count, clock=site.clock), Middleware(SecurityHeaders)])
+
+
+class Api:
+    """JSON over `ports.storage.Reading`."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def livez(self, _request: Request) -> Response:
+        """The process answers; nothing else is asked, so that a slow disk does not get us restarted."""
+        return PlainTextResponse("ok\n")
+
+    def readyz(self, _request: Request) -> Response:
+        """Store writable and everything started; 503 with the reason otherwise."""
+        why = self._site.ready()
+        return PlainTextResponse(f"{why}\n", 503) if why else PlainTextResponse("ok\n")
+
+    def metrics(self, _request: Request) -> Response:
+        """Prometheus' text format."""
+        return Response(self._site.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def status(self, _request: Request) -> Response:
+        """The daemon now."""
+        return self._json(self._site.status())
+
+    def incidents(self, request: Request) -> Response:
+        """Newest first; `active=true` for those that are not resolved."""
+        if request.query_params.get("active") == "true":
+            return self._json(self._site.reading.active_incidents())
+        return self._json(self._site.reading.incidents(limit=_limit(request)))
+
+    def incident(self, request: Request) -> Response:
+        """One incident with its signals, decisions and executions."""
+        reading, identity = self._site.reading, request.path_params["id"]
+        found = reading.incident(identity)
+        if found is None:
+            return _error(404, "no such incident")
+        return self._json({
+            "incident": found, "signals": reading.signals(identity), "executions": reading.executions(incident=identity),
+            "decisions": reading.decisions(incident=identity),
+        })
+
+    def execution(self, request: Request) -> Response:
+        """One run with its journal."""
+        reading, identity = self._site.reading, request.path_params["id"]
+        found = reading.execution(identity)
+        return _error(404, "no such execution") if found is None else self._json({"execution": found, "journal": reading.journal(identity)})
+
+    def decisions(self, request: Request) -> Response:
+        """Why, for `target` or `incident`."""
+        target, incident = request.query_params.get("target", ""), request.query_params.get("incident", "")
+        if not target and not incident:
+            return _error(400, "give target=[namespace/]kind/name or incident=ID")
+        return self._json(self._site.reading.decisions(target=target, incident=incident, limit=_limit(request)))
+
+    async def alerts(self, request: Request) -> Response:
+        """Alertmanager's webhook, version 4. Acknowledged only after it is stored: 503 asks the sender to try again."""
+        token = self._site.webhook_token()
+        given = request.headers.get("authorization", "")
+        if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            return _error(401, "a bearer token is needed")
+        body = bytearray()
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_BODY:
+                return _error(413, f"more than {MAX_BODY} bytes")
+        return await run_in_threadpool(self._take, bytes(body))
+
+    def _take(self, body: bytes) -> Response:
+        try:
+            signals = self._site.parse_alerts(body)
+        except (ValueError, AiopsError) as error:
+            return _error(400, str(error))
+        try:
+            self._site.take(signals)
+        except StoreError as error:
+            return _error(503, f"not stored, send it again: {error}")
+        return JSONResponse({"accepted": len(signals)})
+
+    def _json(self, value: object) -> Response:
+        return Response(json.dumps(self._site.plain(value), ensure_ascii=False, allow_nan=False, default=str), media_type="application/json")
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", "100")
+    return max(1, min(int(text), MAX_ROWS)) if text.isascii() and text.isdigit() and len(text) < 10 else 100
+
+
+def _error(code: int, text: str) -> Response:
+    return JSONResponse({"error": text}, code)
+
+
