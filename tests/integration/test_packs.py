@@ -19,7 +19,8 @@ from aiops.correlate.inhibition import muted_claims
 from aiops.definitions.arguments import typed
 from aiops.definitions.loader import Definitions, load_definitions
 from aiops.definitions.templates import render
-from aiops.detect.bank import Finding, RuleBank
+from aiops.detect.bank import RuleBank
+from aiops.detect.findings import Finding
 from aiops.domain.incident import Incident
 from aiops.domain.rule import ObjectQuery, PromQuery, Rule
 from aiops.domain.signal import Signal, SignalKind
