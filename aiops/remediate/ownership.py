@@ -29,7 +29,7 @@ _GITOPS_MANAGERS: Mapping[str, frozenset[str]] = {
 }
 _ROLLOUTS = frozenset({"rollouts-controller", "argo-rollouts"})
 _HANDS = frozenset({"kubectl", "kubectl-scale", "kubectl-edit", "kubectl-patch"})
-"""Managers of a person's single write through `/scale`: that is a write, not an owner that will write again."""
+"""Managers of a person at the keyboard: `kubectl apply` or `scale` is a single write, not an owner that will write again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _manager(target: JsonObject) -> Owner | None:
             continue
         if manager in _ROLLOUTS:
             return Owner(f"Rollouts/{manager}", "OwnedByRollout", f"{manager} writes spec.replicas")
-        if entry.get("operation") == "Apply":
+        if entry.get("operation") == "Apply" and manager not in _HANDS:
             return Owner(f"Apply/{manager}", "OwnedByApply", f"{manager} declares spec.replicas by server-side apply")
         if entry.get("subresource") == "scale" and manager not in _HANDS:
             return Owner(f"Scaler/{manager}", "OwnedByScaler", f"{manager} writes spec.replicas through /scale")

@@ -60,7 +60,7 @@ def _settle(connection: sqlite3.Connection, *, memory: bool, reader: bool) -> No
 class Database:
     """One open database. `writing()` and `reading()` give a connection inside a transaction; both raise StoreError only."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, create: bool = True) -> None:
         try:
             parsed = make_url(url)
         except ArgumentError as error:
@@ -71,7 +71,7 @@ class Database:
         self._lock = threading.RLock()
         self._closed = False
         if not self._memory:
-            _make_file(Path(str(parsed.database)))
+            _make_file(Path(str(parsed.database)), create=create)
         self._writer = self._engine(parsed, reader=False)
         self._reader = self._writer if self._memory else self._engine(parsed, reader=True)
 
@@ -135,8 +135,10 @@ class Database:
             raise StoreError("store: it is closed")
 
 
-def _make_file(path: Path) -> None:
+def _make_file(path: Path, *, create: bool) -> None:
     """For the owner only: evidence and alert texts are nobody else's. SQLite gives its side files the mode of this one."""
+    if not create and not path.is_file():
+        raise StoreError(f"store: there is no database at {path}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

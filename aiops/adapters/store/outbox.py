@@ -80,7 +80,9 @@ def _supersede(connection: Connection, new: Row) -> None:
 
 def due(connection: Connection, now: float, limit: int) -> list[Message]:
     """What may be sent now: nothing overtakes an earlier message of its thread, and a thread's root goes first."""
-    rooted = exists().where(tables.threads.c.incident == _T.c.incident, tables.threads.c.channel == _T.c.channel)
+    # Correlated by name: two levels down, SQLAlchemy would otherwise take the outbox for a table of the subquery's own.
+    threads = tables.threads
+    rooted = select(threads.c.incident).where(threads.c.incident == _T.c.incident, threads.c.channel == _T.c.channel).correlate(_T).exists()
     before = _T.alias("before")
     earlier = or_(before.c.sequence < _T.c.sequence, and_(before.c.kind == _ROOT, _T.c.kind != _ROOT, ~rooted))
     blocked = exists().where(

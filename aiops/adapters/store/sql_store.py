@@ -89,12 +89,12 @@ class SqlStore(SqlReading):
         self._database.close()
 
 
-def open_store(url: str) -> SqlStore:
-    """Open `sqlite:///PATH` (made if absent, mode 0600) or `sqlite:///:memory:`, with the schema brought up to date.
+def open_store(url: str, *, create: bool = True) -> SqlStore:
+    """Open `sqlite:///PATH` (made if absent and `create`, mode 0600) or `sqlite:///:memory:`, with the schema brought up to date.
 
     Raises StoreError: another scheme, a file that cannot be opened, is damaged, is of something else, or has a newer schema.
     """
-    database = Database(url)
+    database = Database(url, create=create)
     try:
         migrate(database)
     except BaseException:

@@ -109,6 +109,14 @@ class GuardLimits:
     source_stale_after: float = 300.0
     cluster_stale_after: float = 600.0
 
+    @property
+    def horizon(self) -> float:
+        """How far back, in seconds, `GuardInput.executions` has to reach for runbooks whose cooldown is not longer than `cooldown_maximum`.
+
+        An hour more than the longest window, since runs are listed by the time of their creation and counted by that of their end.
+        """
+        return max(self.breaker_window, self.cooldown_maximum, self.target_cooldown, self.reversal_hold, 3600.0) + 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -54,6 +54,8 @@ def opted(given: GuardInput, limits: GuardLimits) -> Answer:
     """The switch on the object, or else on its namespace."""
     if not acts(given.plan):
         return allow("nothing but telling")
+    if given.objects.target is None:
+        raise UnknownFactError(f"{given.plan.target} is not in the view")
     place, value = "the target", _switch(given.objects.target)
     if value is None and given.plan.target.namespace:
         if given.objects.namespace is None:
@@ -68,9 +70,9 @@ def opted(given: GuardInput, limits: GuardLimits) -> Answer:
     return allow()
 
 
-def _switch(obj: JsonObject | None) -> str | None:
+def _switch(obj: JsonObject) -> str | None:
     """The stricter of label and annotation, None if neither is there."""
-    values = [] if obj is None else [str(m[SWITCH]) for m in (labels(obj), marks(obj)) if SWITCH in m]
+    values = [str(m[SWITCH]) for m in (labels(obj), marks(obj)) if SWITCH in m]
     return next((v for v in values if v != "enabled"), values[0] if values else None)
 
 

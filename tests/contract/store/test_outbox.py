@@ -93,6 +93,16 @@ def test_nothing_overtakes_a_message_that_waits(store: Store) -> None:
     assert due(store, 1500.0) == ["root", "u", "other"]
 
 
+def test_an_update_waits_for_a_root_in_back_off_even_if_other_incidents_have_their_thread(store: Store) -> None:
+    put(store, message("other", incident_id="inc-2"))
+    store.delivered("other", Thread("inc-2", "#ops", "C1", "1"), 1000.0)
+    put(store, message("root1"), message("u", sequence=2, kind=MessageKind.UPDATE))
+    store.not_delivered("root1", "Throttled", 1500.0, 1001.0)
+    put(store, message("root3", sequence=3, text="three"))
+    assert due(store, 1400.0) == []
+    assert due(store, 1500.0) == ["root3", "u"]
+
+
 def test_giving_up_keeps_the_reason_and_lets_the_rest_go(store: Store) -> None:
     put(store, message("root"), message("u", sequence=2, kind=MessageKind.UPDATE))
     store.not_delivered("root", "channel_not_found", None, 1001.0)

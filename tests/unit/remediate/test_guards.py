@@ -282,7 +282,7 @@ def test_pods_that_are_taken_away(spec: dict[str, Any], plan: Any, words: str) -
     case = Case(Shop(workload(**spec)), plan, limits=GuardLimits(maximum_share=0.3))
     verdict = case.verdicts()["blast-radius"]
     assert verdict.detail == words + ("" if verdict.allowed else ", at most 30% are allowed")
-    taken = int(words.split()[0]) if words[0].isdigit() else 0
+    taken = int(words.split(maxsplit=1)[0]) if words[0].isdigit() else 0
     assert verdict.allowed is (taken / 4 <= 0.3)
     case.limits, case.guards = GuardLimits(maximum_pods=0, maximum_share=1.0), GuardSpec()
     assert case.refused().get("blast-radius") == ("TooManyPods" if taken else None)
@@ -460,6 +460,11 @@ def test_modes(case: Case) -> None:
 )
 def test_missing_information_refuses(case: Case, missing: str, guards: set[str]) -> None:
     assert case.refused(**{missing: None}) == dict.fromkeys(guards, "GuardUnavailable")
+
+
+def test_the_horizon_is_enough_for_every_guard(case: Case) -> None:
+    case.plan = make_plan(cooldown=GuardLimits().cooldown_maximum)
+    assert case.refused(history_since=case.shop.now - GuardLimits().horizon) == {}
 
 
 def test_a_guard_that_breaks_refuses_and_says_why(case: Case) -> None:

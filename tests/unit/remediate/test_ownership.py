@@ -11,8 +11,8 @@ from aiops.domain.target import JsonObject
 from aiops.remediate.ownership import Owner, controller_owner, replicas_owner, template_owner
 from tests.unit.remediate.shop import Shop, workload
 
-COUNT = {"f:spec": {"f:replicas": {}}}
-TEMPLATE = {"f:spec": {"f:template": {"f:spec": {}}}}
+COUNT: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
+TEMPLATE: dict[str, Any] = {"f:spec": {"f:template": {"f:spec": {}}}}
 
 
 def hpa(name: str = "checkout-hpa", *, scales: str = "checkout", kind: str = "Deployment", **metadata: Any) -> JsonObject:
@@ -78,10 +78,10 @@ def test_gitops_owns_what_it_declares_and_unknown_counts_as_declared(metadata: d
 
 
 def test_gitops_that_leaves_the_count_out_does_not_own_it() -> None:
-    tracked = {"labels": {"argocd.argoproj.io/instance": "shop"}}
+    tracked: dict[str, Any] = {"labels": {"argocd.argoproj.io/instance": "shop"}}
     managed = [{"manager": "argocd-controller", "operation": "Apply", "fieldsV1": TEMPLATE}]
     assert tuple(reason(o) for o in owners(managed=managed, **tracked)) == ("", "OwnedByArgoCD")
-    applied = {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"spec": {"template": {}}})}}
+    applied: dict[str, Any] = {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"spec": {"template": {}}})}}
     assert tuple(reason(o) for o in owners(**tracked, **applied)) == ("", "OwnedByArgoCD")
 
 
@@ -100,6 +100,7 @@ def test_a_controller_of_the_object_owns_everything(group: str, kind: str, expec
         ({"manager": "rollouts-controller", "operation": "Update"}, "OwnedByRollout"),
         ({"manager": "argocd-controller", "operation": "Update"}, "OwnedByGitOps"),
         ({"manager": "kubectl", "operation": "Update", "subresource": "scale"}, ""),
+        ({"manager": "kubectl", "operation": "Apply"}, ""),
         ({"manager": "kubectl-client-side-apply", "operation": "Update"}, ""),
         ({"manager": "helm", "operation": "Update"}, ""),
         ({"manager": "aiops", "operation": "Update"}, ""),

@@ -44,6 +44,14 @@ def test_a_file_of_a_wider_mode_is_narrowed(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_reader_that_mistypes_the_path_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no database at"):
+        open_store(url(tmp_path / "typo" / "aiops.db"), create=False)
+    assert list(tmp_path.iterdir()) == []
+    open_store(url(tmp_path / "aiops.db")).close()
+    open_store(url(tmp_path / "aiops.db"), create=False).close()
+
+
 def test_durability_settings(tmp_path: Path) -> None:
     database = Database(url(tmp_path / "aiops.db"))
     with database.writing() as connection:

@@ -1,0 +1,212 @@
+"""Guards as a whole: more harm never loosens, missing information never allows, nonsense never raises.
+
+Harm is what a careful person would call worse: more failed runs, darker sources, more pods taken away, a stricter limit. A run that succeeded is
+none, so added runs have not; and an added run has had no effect, since a later write of ours rightly answers "who changed this?".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiops.domain.execution import Execution, ExecutionState, StepRun, StepState
+from aiops.domain.incident import Silence
+from aiops.domain.outcome import GuardMode, Outcome
+from aiops.domain.plan import Plan
+from aiops.domain.runbook import GuardSpec
+from aiops.domain.signal import SignalKind
+from aiops.domain.target import TargetRef
+from aiops.ports.cluster import Sight
+from aiops.remediate.guardrails import FIXED, GUARDS, judge
+from aiops.remediate.guards.contract import GuardInput, GuardLimits
+from aiops.remediate.objects import ClusterObjects
+from tests.unit.remediate.shop import CHECKOUT, Case, Seen, Shop, make_incident, make_plan, run, signal, workload
+
+SHOP = Shop(workload(strategy={"rollingUpdate": {"maxUnavailable": 1}}))
+NOW = SHOP.now
+CART = TargetRef("Deployment", "shop", "cart")
+STATES = ["ok", "failing", "partial", "stale", "dark", "unknown"]
+
+ages = st.floats(0, 8000)
+plans: st.SearchStrategy[Plan] = st.builds(
+    make_plan,
+    st.sampled_from(["scale", "restart", "rollback", "redis-flush", "notify", "unheard-of"]),
+    st.sampled_from([{"by": "+50%"}, {"by": "-1"}, {"to": 9}]),
+    runbook=st.sampled_from(["a", "b"]),
+    target=st.just(CHECKOUT),
+    cooldown=st.sampled_from([0.0, 60.0, 900.0]),
+)
+
+
+@st.composite
+def runs(draw: st.DrawFn, outcomes: tuple[Outcome, ...] = tuple(Outcome), *, effect: bool = True) -> Execution:
+    plan = draw(plans)
+    if draw(st.booleans()):
+        plan = replace(plan, target=CART)
+    step = StepRun("do")
+    if effect and draw(st.booleans()):
+        step = StepRun("do", StepState.DONE, effect=True, pre_state={"replicas": 4}, leaves={"replicas": draw(st.integers(3, 5))})
+    made = run(
+        draw(st.integers(0, 10**9)),
+        plan=plan,
+        at=NOW - draw(ages),
+        state=draw(st.sampled_from(list(ExecutionState))),
+        outcome=draw(st.sampled_from(outcomes)),
+        simulated=draw(st.booleans()),
+        step=step,
+    )
+    return replace(made, created_at=made.updated_at - draw(st.floats(0, 600)))
+
+
+sources = st.builds(Seen, st.sampled_from(STATES), st.none() | ages.map(lambda a: NOW - a))
+limits = st.builds(
+    GuardLimits,
+    opt_in=st.just(False),
+    maximum_replicas=st.integers(3, 10),
+    maximum_pods=st.integers(0, 5),
+    maximum_share=st.floats(0, 1),
+    target_cooldown=st.floats(0, 500),
+    maximum_per_incident=st.integers(1, 6),
+    maximum_per_hour=st.integers(1, 6),
+    breaker_failures=st.integers(1, 4),
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[GuardInput, GuardLimits]:
+    history = draw(st.lists(runs(), max_size=6))
+    plan = draw(plans)
+    values: dict[str, Any] = {
+        "executions": history,
+        "of_incident": [e for e in history if draw(st.booleans())],
+        "active": [e for e in history if e.state is not ExecutionState.DONE],
+        "sights": {"prometheus": draw(sources), "other": draw(sources)},
+        "needs_sight": draw(st.sampled_from([(), ("other",)])),
+        "cluster": Sight(draw(st.booleans()), NOW - draw(st.floats(0, 900)), {}),
+        "paused": draw(st.booleans()),
+        "simulated": draw(st.booleans()),
+    }
+    return Case(SHOP, plan, GuardSpec(), GuardLimits()).given(**values), draw(limits)
+
+
+def refusing(given_input: GuardInput, given_limits: GuardLimits) -> set[str]:
+    return {v.guard for v in judge(given_input, given_limits) if v.refuses}
+
+
+Worse = Callable[[st.DataObject, GuardInput, GuardLimits], tuple[GuardInput, GuardLimits]]
+
+
+def more_runs(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    bad = tuple(o for o in Outcome if o is not Outcome.SUCCEEDED)
+    more = data.draw(st.lists(runs(bad, effect=False), min_size=1, max_size=5))
+    assert case.executions is not None
+    assert case.active is not None
+    assert case.of_incident is not None
+    active = [*case.active, *(e for e in more if e.state is not ExecutionState.DONE)]
+    return replace(case, executions=[*case.executions, *more], active=active, of_incident=[*case.of_incident, *more]), bounds
+
+
+def darker(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    name = data.draw(st.sampled_from(["prometheus", "other"]))
+    worse = data.draw(st.sampled_from(STATES[1:]).map(lambda s: Seen(s, None)))
+    left = {k: v for k, v in case.sights.items() if k != name}
+    return replace(case, sights=left if data.draw(st.booleans()) else {**left, name: worse}), bounds
+
+
+def blinder(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    assert case.cluster is not None
+    errors = data.draw(st.sampled_from([{}, {"Pod": "Forbidden"}, {"HorizontalPodAutoscaler": "Forbidden"}]))
+    older = Sight(case.cluster.synced and data.draw(st.booleans()), case.cluster.seen_at - data.draw(ages), errors)
+    dark = make_incident(signal("absent", kind=SignalKind.SIGHT))
+    return replace(case, cluster=older, incidents=data.draw(st.sampled_from([(), (dark,)]))), bounds
+
+
+def more_pods(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    assert case.objects.target is not None
+    spec = {**case.objects.target["spec"], "strategy": {"rollingUpdate": {"maxUnavailable": data.draw(st.integers(1, 4))}}}
+    if data.draw(st.booleans()):
+        spec["strategy"] = {"type": "Recreate"}
+    return replace(case, objects=replace(case.objects, target={**case.objects.target, "spec": spec})), bounds
+
+
+def longer_history_unknown(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    return replace(case, history_since=data.draw(st.none() | ages.map(lambda a: NOW - a))), bounds
+
+
+def stop(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    silence = Silence("s", {}, 0.0, NOW + 1, "ann")
+    return replace(case, paused=True, silences=data.draw(st.sampled_from([(), (silence,)]))), bounds
+
+
+def stricter(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    tight = replace(
+        bounds,
+        protected_namespaces=data.draw(st.sampled_from([bounds.protected_namespaces, ("*",)])),
+        opt_in=data.draw(st.booleans()),
+        maximum_replicas=bounds.maximum_replicas - data.draw(st.integers(0, 3)),
+        maximum_pods=max(0, bounds.maximum_pods - data.draw(st.integers(0, 3))),
+        maximum_share=bounds.maximum_share * data.draw(st.floats(0, 1)),
+        target_cooldown=bounds.target_cooldown + data.draw(st.floats(0, 500)),
+        maximum_per_incident=max(0, bounds.maximum_per_incident - data.draw(st.integers(0, 3))),
+        maximum_per_hour=max(0, bounds.maximum_per_hour - data.draw(st.integers(0, 3))),
+        breaker_failures=max(1, bounds.breaker_failures - data.draw(st.integers(0, 3))),
+    )
+    return case, tight
+
+
+@pytest.mark.parametrize("worse", [more_runs, darker, blinder, more_pods, longer_history_unknown, stop, stricter])
+@settings(max_examples=80, deadline=None)
+@given(case=cases(), data=st.data())
+def test_more_harm_never_turns_a_refusal_into_permission(worse: Worse, case: tuple[GuardInput, GuardLimits], data: st.DataObject) -> None:
+    before = refusing(*case)
+    after = refusing(*worse(data, *case))
+    assert before <= after
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases(), field=st.sampled_from(["executions", "history_since", "of_incident", "active", "incidents", "silences", "cluster", "paused"]))
+def test_missing_information_never_allows(case: tuple[GuardInput, GuardLimits], field: str) -> None:
+    given_input, bounds = case
+    nothing: dict[str, Any] = {field: None}
+    assert refusing(given_input, bounds) <= refusing(replace(given_input, **nothing), bounds)
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases(), part=st.sampled_from(["target", "namespace"]))
+def test_objects_that_are_missing_never_allow(case: tuple[GuardInput, GuardLimits], part: str) -> None:
+    given_input, bounds = case
+    nothing: dict[str, Any] = {part: None}
+    assert refusing(given_input, bounds) <= refusing(replace(given_input, objects=replace(given_input.objects, **nothing)), bounds)
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["metadata", "spec", "status", "labels", "annotations", "replicas", "strategy", "managedFields", "kind"]), inner, max_size=4),
+    max_leaves=12,
+)
+objects = st.dictionaries(st.sampled_from(["kind", "metadata", "spec", "status"]), json, max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(case=cases(), target=objects, others=st.lists(objects, max_size=3))
+def test_whatever_the_objects_hold_every_guard_answers(case: tuple[GuardInput, GuardLimits], target: dict[str, Any], others: list[dict[str, Any]]) -> None:
+    given_input, bounds = case
+    strange = ClusterObjects(target, target, tuple(others), tuple(others), tuple(others), tuple(others))
+    verdicts = judge(replace(given_input, objects=strange), bounds)
+    assert [v.guard for v in verdicts] == list(GUARDS)
+    assert all(v.reason and (v.allowed or v.detail) for v in verdicts)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(GUARDS)), st.sampled_from(GuardMode)), st.dictionaries(st.sampled_from(sorted(GUARDS)), st.sampled_from(GuardMode)))
+def test_the_mode_of_a_guard(ours: dict[str, GuardMode], theirs: dict[str, GuardMode]) -> None:
+    case = Case(SHOP, guards=GuardSpec(modes=theirs), limits=GuardLimits(modes=ours))
+    verdicts = case.verdicts()
+    for name in GUARDS:
+        expected = GuardMode.ENFORCE if name in FIXED else theirs.get(name, ours.get(name, GuardMode.ENFORCE))
+        assert (verdicts[name].mode if name in verdicts else GuardMode.OFF) is expected
