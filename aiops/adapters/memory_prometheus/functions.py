@@ -14,6 +14,9 @@ from aiops.adapters.memory_prometheus.syntax import Node, RangeSelector, Selecto
 from aiops.adapters.memory_prometheus.vectors import Bools, Floats, Ints, LabelDict
 
 _DAY = 86_400
+# The calendar repeats after 400 years of 146,097 days (which are whole weeks too).
+_CYCLE = 146_097 * _DAY
+_FAR = 2**63
 
 
 def _round(values: Floats, nearest: Floats) -> Floats:
@@ -36,9 +39,17 @@ def _clamp(values: Floats, low: Floats, high: Floats) -> Floats:
 
 
 def whole_seconds(values: Floats) -> Ints:
-    """Seconds since 1970 as integers; out of range or NaN becomes the least int64, as Go's conversion gives."""
-    usable = np.isfinite(values) & (np.abs(values) < 9e18)
-    return np.where(usable, np.where(usable, values, 0.0).astype(np.int64), np.iinfo(np.int64).min)
+    """Seconds since 1970 as integers. NaN and what is out of range become 2^63 as in Go, here less whole cycles of the calendar."""
+    usable = _usable(values)
+    return np.where(usable, np.where(usable, values, 0.0).astype(np.int64), _FAR % _CYCLE)
+
+
+def _usable(values: Floats) -> Bools:
+    return np.isfinite(values) & (np.abs(values) < 9.2e18)
+
+
+def _year(values: Floats) -> Floats:
+    return np.asarray(_civil(values)[0] + np.where(_usable(values), 0, _FAR // _CYCLE * 400), dtype=np.float64)
 
 
 def _civil(values: Floats) -> tuple[Ints, Ints, Ints]:
@@ -111,7 +122,7 @@ DATES: dict[str, Callable[[Floats], Floats]] = {
     "hour": lambda values: (whole_seconds(values) // 3600 % 24).astype(np.float64),
     "minute": lambda values: (whole_seconds(values) // 60 % 60).astype(np.float64),
     "month": lambda values: _civil(values)[1].astype(np.float64),
-    "year": lambda values: _civil(values)[0].astype(np.float64),
+    "year": _year,
 }
 
 

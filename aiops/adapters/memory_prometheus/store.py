@@ -65,6 +65,20 @@ class Block:
         self.values[end] = values
         self.end = end + 1
 
+    def insert(self, time: int, values: Floats) -> None:
+        """One row among the others, at the cost of moving all later ones; ValueError if there is one of that time."""
+        place = self.first + int(np.searchsorted(self.times[self.first : self.end], time))
+        if place < self.end and self.times[place] == time:
+            raise ValueError("there is a sample at that time")
+        if self.end == len(self.times):
+            before = self.first
+            self._make_room(1)
+            place -= before - self.first
+        self.times[place + 1 : self.end + 1] = self.times[place : self.end].copy()
+        self.values[place + 1 : self.end + 1] = self.values[place : self.end].copy()
+        self.times[place], self.values[place] = time, values
+        self.end += 1
+
     def drop_before(self, time: int) -> None:
         """Forget rows older than `time`."""
         self.first += int(np.searchsorted(self.times[self.first : self.end], time))
@@ -143,8 +157,10 @@ class MemorySeriesStore:
             self._append_row(columns, milliseconds(t), np.asarray(values, dtype=np.float64))
 
     def mark_stale(self, labels: Mapping[str, str], t: float) -> None:
-        """The series ends at `t`, as when its target is gone."""
-        self.append(labels, t, STALE)
+        """The series ends at `t`, as when its target is gone; `t` may lie between samples of `append` and `append_many`. ValueError if at one."""
+        with self.lock:
+            self._own_columns(labels).block.insert(milliseconds(t), np.array([STALE]))
+            self._wrote(milliseconds(t), 1)
 
     def scrape(self, target: str, labels: Sequence[Mapping[str, str]], t: float, values: Sequence[float] | Floats) -> None:
         """What a scrape of `target` gave. Series that it gave last time and not now are marked stale, as Prometheus does.

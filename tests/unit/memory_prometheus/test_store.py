@@ -113,6 +113,20 @@ def test_stale_markers_and_nan_are_different() -> None:
     assert only(store, "x{a='2'}", 12) == 7.0
 
 
+def test_a_stale_marker_may_be_set_between_samples() -> None:
+    store = MemorySeriesStore()
+    store.append_many(X, [10.0 * i for i in range(64)], [float(i) for i in range(64)])
+    store.mark_stale(X, 105)
+    store.mark_stale(X, 5)
+    store.mark_stale(X, 1000)
+    (found,) = MemoryPrometheus("m", store).range("x", 0, 1200, 5).series
+    assert [t for t in range(0, 640, 5) if t not in found.times] == [5, 105]
+    assert found.times[-1] == 930
+    assert only(store, "sum_over_time(x[20m])", 1000) == sum(range(64))
+    with pytest.raises(ValueError, match="a sample at that time"):
+        store.mark_stale(X, 20)
+
+
 def test_a_stale_marker_written_in_a_row_ends_only_its_series() -> None:
     store = MemorySeriesStore()
     columns = store.columns([X, Y])
