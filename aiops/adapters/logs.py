@@ -62,5 +62,5 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("urllib3", "apscheduler", "elastic_transport", "kubernetes", "slack_sdk", "uvicorn.access"):
+    for noisy in ("urllib3", "apscheduler", "elastic_transport", "kubernetes", "slack_sdk", "uvicorn.access", "uvicorn.error", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

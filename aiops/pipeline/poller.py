@@ -5,7 +5,7 @@ Neighbours: `flow` schedules one poll for each rule, `observe` takes the answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +75,7 @@ class Poller:
         return match_volume(batch.labels, answer)
 
 
-def match_volume(series: tuple[Labels, ...], volume: SampleBatch) -> dict[str, float]:
+def match_volume(series: Sequence[Labels], volume: SampleBatch) -> dict[str, float]:
     """Events for each series id: the sum of the volume series whose labels all stand on the series too (so a coarser query serves a finer one)."""
     found: dict[str, float] = {}
     wanted = [({k: v for k, v in labels.items() if k != "__name__"}, float(value)) for labels, value in zip(volume.labels, volume.values, strict=True)]
