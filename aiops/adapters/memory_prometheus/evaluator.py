@@ -41,10 +41,9 @@ from aiops.adapters.memory_prometheus.vectors import (
     Value,
     Vector,
     along,
+    distinct,
     dropping_name,
     empty,
-    merged,
-    without_names,
 )
 from aiops.adapters.memory_prometheus.windows import Windows, from_vector, gather, latest, windows, without_stale
 
@@ -163,7 +162,9 @@ class Evaluator:
 
     def _negated(self, node: Negated) -> Scalar | Vector:
         value = self._operand(node.expr)
-        return Scalar(-value.values) if isinstance(value, Scalar) else dropping_name(value, -value.values)
+        if isinstance(value, Scalar):
+            return Scalar(-value.values)
+        return distinct(Vector(value.labels, -value.values, value.present).compact())
 
     def _aggregate(self, node: Aggregate) -> Vector:
         vector = self.vector(node.expr)
@@ -283,8 +284,4 @@ def _one_series(values: Floats) -> Vector:
 def _ranged(found: Windows, values: Floats, present: Bools, *, keep_name: bool = False) -> Vector:
     """A range function's answer; without the metric name, and then no two series may be alike."""
     vector = Vector(found.samples.labels, values, present).compact()
-    if keep_name:
-        return vector
-    named = {each.get("__name__") for each in vector.labels}
-    changed = Vector(without_names(vector.labels), vector.values, vector.present)
-    return changed if len(named) <= 1 else merged(changed)
+    return vector if keep_name else distinct(vector)

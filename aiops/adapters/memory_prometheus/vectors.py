@@ -20,6 +20,9 @@ Bools = NDArray[np.bool_]
 LabelDict = dict[str, str]
 
 
+SAME_LABELS = "vector cannot contain metrics with the same labelset"
+
+
 class QueryError(Exception):
     """The query cannot be answered as asked; the text says why. Never leaves the package."""
 
@@ -108,11 +111,19 @@ def merged(vector: Vector) -> Vector:
     for row, target in enumerate(place):
         here = vector.present[row]
         if (present[target] & here).any():
-            raise QueryError("vector cannot contain metrics with the same labelset")
+            raise QueryError(SAME_LABELS)
         values[target, here] = vector.values[row, here]
         present[target] |= here
         labels[target] = vector.labels[row]
     return Vector(labels, values, present)
+
+
+def distinct(vector: Vector) -> Vector:
+    """The vector without metric names; QueryError if two series are then alike, be it at different steps (functions of ranges are as strict)."""
+    changed = Vector(without_names(vector.labels), vector.values, vector.present)
+    if not same_name(vector.labels) and len({identity(each) for each in changed.labels}) < len(changed.labels):
+        raise QueryError(SAME_LABELS)
+    return changed
 
 
 def dropping_name(vector: Vector, values: Floats) -> Vector:

@@ -11,7 +11,7 @@ from aiops.adapters.memory_prometheus import MemoryPrometheus
 from aiops.adapters.prometheus import PrometheusSource
 from aiops.domain.errors import SourceRejectedError
 from aiops.domain.series import label_key
-from tests.contract.sources.queries import AGREED, INSTANT_ONLY, REFUSED, listed
+from tests.contract.sources.queries import AGREED, INSTANT_ONLY, REFUSED, REFUSED_RANGES, listed
 from tests.contract.sources.samples import START
 
 # On a scrape and between two, after a stale marker, within and after a gap, at the edge of the look-back, and before the first sample.
@@ -53,6 +53,14 @@ def test_range_answers_agree(query: str, memory: MemoryPrometheus, real: Prometh
             if not close(a, b)
         ]
         assert not different, key
+
+
+@pytest.mark.parametrize("query", listed(REFUSED_RANGES))
+def test_both_refuse_over_a_range(query: str, memory: MemoryPrometheus, real: PrometheusSource) -> None:
+    for source in (memory, real):
+        with pytest.raises(SourceRejectedError) as caught:
+            source.range(query, *RANGE)
+        assert caught.value.reason == "BadQuery"
 
 
 @pytest.mark.parametrize("query", listed(REFUSED))
