@@ -1,8 +1,10 @@
-"""Compiled loops: exact sliding median and MAD. Imported only by detectors that a rule uses, since numba costs about a second and 70 MiB.
+"""Compiled loops: exact sliding median and MAD for many thousand windows. Imported only when a batch is that large, since numba costs
+about a second and 70 MiB; `windows` does the same in numpy for fewer.
 
 A window is a ring (order of arrival) beside the same values in rising order, so that a new sample moves at most one window's length and the
 median absolute deviation is one merge outwards from the median: no sorting. `python -m aiops.detect.kernels` compiles them ahead, as an image build does;
-at run time they are loaded from numba's cache, beside this file or in NUMBA_CACHE_DIR.
+at run time they are loaded from numba's cache, beside this file or in NUMBA_CACHE_DIR, if that place can be written to (numba asks for it); else
+they are compiled in memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Detectors by the name that rules use: an explicit table. Neighbours: `definitions` validates parameters, `bank` builds from here."""
+"""Detectors by the name that rules use: an explicit table. None loads a heavy package before it needs it. Neighbours: `definitions` validates parameters, `bank` builds from here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiops.detect.contract import Detector
+from aiops.detect.drift import Drift
+from aiops.detect.isolation_forest import ResidualForest
+from aiops.detect.log_rate import LogErrorRate
+from aiops.detect.seasonal import SeasonalZ
 from aiops.detect.threshold import Threshold
 from aiops.domain.rule import Direction, MetricKind, Rule
 
@@ -27,30 +31,20 @@ def _threshold(parameters: Mapping[str, Any], direction: Direction, kind: Metric
 
 
 def _seasonal(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
-    # Its kernels need numba: about a second and tens of MiB, paid only by rules that use it.
-    from aiops.detect.seasonal import SeasonalZ
-
     return SeasonalZ(direction=direction, kind=kind, **parameters)
 
 
 def _log_rate(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
     del direction, kind  # More errors than usual is the only claim it makes.
-    from aiops.detect.log_rate import LogErrorRate
-
     return LogErrorRate(**parameters)
 
 
 def _isolation_forest(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
-    # Loads scikit-learn: over a second and some hundred MiB, paid only by rules that use it.
-    from aiops.detect.isolation_forest import ResidualForest
-
     return ResidualForest(direction=direction, kind=kind, **parameters)
 
 
 def _drift(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
     del direction, kind  # A distribution has no side.
-    from aiops.detect.drift import Drift
-
     return Drift(**parameters)
 
 
