@@ -55,10 +55,12 @@ class DryRunWriter:
 
     def create(self, kind: str, namespace: str, body: JsonObject, *, timeout: float = 10.0) -> WriteResult:
         """See the port."""
-        ref = TargetRef(kind, namespace, str((body.get("metadata") or {}).get("name", "")))
+        ref = TargetRef(kind, namespace, "")
         server, why = self._asked("create", ref, "")
         if server is not None:
             return self._shown(None, server.create(kind, namespace, body, timeout=timeout).after)
+        if kind not in KINDS:
+            raise _unknown(kind)
         return WriteResult(None, {**body, "apiVersion": KINDS[kind].api_version, "kind": kind}, applied=False, origin=COMPUTED, note=why)
 
     def delete(self, ref: TargetRef, *, uid: str, timeout: float = 10.0) -> WriteResult:
@@ -89,7 +91,7 @@ class DryRunWriter:
             return None, "computed here: no connection for dry-run writes"
         kind = KINDS.get(ref.kind)
         if kind is None:
-            raise InvalidError("UnknownKind", f"the cluster has no kind {ref.kind!r}", 400)
+            raise _unknown(ref.kind)
         what = f"{kind.plural}/{subresource}" if subresource else kind.plural
         # Nobody can be allowed `create` by name: the name is not known to the authoriser then.
         name = "" if verb == "create" and not subresource else ref.name
@@ -121,9 +123,17 @@ def _patched(before: JsonObject, body: PatchBody, subresource: str) -> JsonObjec
     return after
 
 
+def _unknown(kind: str) -> InvalidError:
+    return InvalidError("UnknownKind", f"the cluster has no kind {kind!r}: only {', '.join(sorted(KINDS))}", 400)
+
+
 def _with_count(obj: JsonObject, scale: JsonObject) -> JsonObject:
     """An object with the count that its Scale has: before and after are then of one kind."""
-    return {**obj, "spec": {**obj.get("spec", {}), "replicas": (scale.get("spec") or {}).get("replicas")}}
+    spec = scale.get("spec") if isinstance(scale, dict) else None
+    replicas = spec.get("replicas") if isinstance(spec, dict) else None
+    if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
+        raise InvalidError("Invalid", f"spec.replicas of a Scale must be a whole number from 0, not {replicas!r}", 422)
+    return {**obj, "spec": {**(obj.get("spec") or {}), "replicas": replicas}}
 
 
 class DryRunCache:

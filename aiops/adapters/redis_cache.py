@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class RedisCache:
     """One Redis database. `timeout` (seconds) bounds each command; commands are never sent twice.
 
-    `url` is `redis://host:port/db` or `rediss://…`; a password comes from `password_file`, read at each connect.
+    The account needs the commands SCAN, UNLINK and SELECT. `url` is `redis://host:port/db` or `rediss://…`; a password comes from `password_file`, read at each connect.
     """
 
     def __init__(self, name: str, url: str, *, timeout: float = 5.0, username: str = "", password_file: Path | None = None) -> None:
@@ -74,7 +74,8 @@ class RedisCache:
                 sample += [k.decode(errors="replace") for k in fresh[: SAMPLE - len(sample)]]
                 if not finished:
                     break
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, ValueError, TypeError) as error:
+            # The last two are what the client makes of answers that are not Redis' own.
             raise CacheUnavailableError(f"{self._name} at {self._place()}: {type(error).__name__}: {error}", removed) from error
         return FlushResult(matched, removed, finished, remove, tuple(sample))
 
@@ -103,7 +104,8 @@ class RedisCache:
                 socket_timeout=self._timeout,
                 socket_connect_timeout=self._timeout,
                 retry=Retry(NoBackoff(), 0),
-                client_name="aiops",
+                # Old servers and proxies know no HELLO, and an account that may only SCAN and UNLINK no CLIENT SETNAME.
+                protocol=2,
             )
         return self._client
 

@@ -17,7 +17,7 @@ from aiops.domain.errors import ClusterError, ClusterUnavailableError, ConflictE
 from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.ports.cluster import PatchBody
 
-from . import disruption, managed, validation
+from . import disruption, managed, shapes, validation
 from .objects import digest, key_for, seconds_of, timestamp
 from .rbac import EVERYTHING, Rule, allowed
 from .selectors import as_text, parse_fields, parse_labels
@@ -123,7 +123,7 @@ class ApiServer:
                 raise NotFoundError("NotFound", "the server could not find the requested resource", 404)
             patched = _patched(before, body)
             if subresource == "status":
-                new = {**clone(before), "status": patched.get("status") or {}}
+                new = shapes.shaped({**clone(before), "status": patched.get("status") or {}})
                 new["metadata"]["resourceVersion"] = patched["metadata"].get("resourceVersion")
             else:
                 new = patched
@@ -167,6 +167,8 @@ class ApiServer:
     def create(self, account: Account, kind: str, namespace: str, body: JsonObject) -> JsonObject:
         """The stored object; a copy."""
         meta = body.get("metadata") or {}
+        if not isinstance(meta, dict):
+            raise InvalidError("BadRequest", f"metadata: cannot unmarshal {type(meta).__name__} into an object", 400)
         name = meta.get("name") or ""
         ref = TargetRef(kind, namespace, str(name), self.context)
         with self._logged(account, "create", ref, "", body, 201):

@@ -15,6 +15,7 @@ from aiops.domain.errors import InvalidError
 from aiops.domain.target import KINDS, JsonObject, valid_name
 
 from .selectors import matches
+from .shapes import shaped
 
 WITH_STATUS = frozenset(
     {"Pod", "Node", "Namespace", "Service", "PersistentVolumeClaim", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"}
@@ -27,6 +28,7 @@ _WITH_TEMPLATE = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSe
 _COUNTS = ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
 _LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_SHARE = re.compile(r"[0-9]{1,5}%")
 _MOST_ANNOTATIONS = 256 * 1024
 
 
@@ -37,8 +39,8 @@ def invalid(obj: Mapping[str, Any], path: str, why: str) -> InvalidError:
 
 
 def defaulted(obj: JsonObject) -> JsonObject:
-    """A copy with the defaults that the server fills in."""
-    obj = clone(obj)
+    """A copy with the defaults that the server fills in. Raises InvalidError (400) for fields of a wrong type."""
+    obj = shaped(clone(obj))
     kind = obj["kind"]
     spec = obj.setdefault("spec", {}) if kind in WITH_STATUS - {"Namespace"} else obj.get("spec", {})
     if kind in ("Deployment", "StatefulSet", "ReplicaSet"):
@@ -55,7 +57,7 @@ def defaulted(obj: JsonObject) -> JsonObject:
     if kind == "StatefulSet":
         spec.setdefault("podManagementPolicy", "OrderedReady")
         spec.setdefault("updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
-    if kind in _WITH_TEMPLATE and isinstance(spec.get("template"), dict):
+    if kind in _WITH_TEMPLATE and "template" in spec:
         _default_pod_spec(spec["template"].setdefault("spec", {}))
     if kind == "Pod":
         _default_pod_spec(spec)
@@ -69,12 +71,11 @@ def _default_pod_spec(spec: JsonObject) -> None:
     spec.setdefault("schedulerName", "default-scheduler")
     spec.setdefault("securityContext", {})
     for container in spec.get("containers") or ():
-        if isinstance(container, dict):
-            image = str(container.get("image", ""))
-            container.setdefault("imagePullPolicy", "Always" if ":" not in image or image.endswith(":latest") else "IfNotPresent")
-            container.setdefault("resources", {})
-            container.setdefault("terminationMessagePath", "/dev/termination-log")
-            container.setdefault("terminationMessagePolicy", "File")
+        image = container.get("image", "")
+        container.setdefault("imagePullPolicy", "Always" if ":" not in image or image.endswith(":latest") else "IfNotPresent")
+        container.setdefault("resources", {})
+        container.setdefault("terminationMessagePath", "/dev/termination-log")
+        container.setdefault("terminationMessagePolicy", "File")
 
 
 def check(obj: JsonObject, before: JsonObject | None) -> None:
@@ -88,6 +89,8 @@ def check(obj: JsonObject, before: JsonObject | None) -> None:
         _check_workload(obj)
     if kind == "Pod":
         _check_pod_spec(obj, obj["spec"], "spec")
+    if kind == "PodDisruptionBudget":
+        _check_shares(obj, obj["spec"], "spec")
     if kind == "Event" and (obj.get("involvedObject") or {}).get("namespace", "") not in (meta["namespace"], ""):
         raise invalid(obj, "involvedObject.namespace", "does not match event.namespace")
     if before is not None:
@@ -99,8 +102,6 @@ def _check_texts(obj: JsonObject, meta: JsonObject) -> None:
         texts = meta.get(part)
         if texts is None:
             continue
-        if not isinstance(texts, dict) or not all(isinstance(v, str) for v in texts.values()):
-            raise InvalidError("BadRequest", f"metadata.{part} of {obj['kind']} must be a map of strings", 400)
         for key, value in texts.items():
             if not _LABEL_KEY.fullmatch(key):
                 raise invalid(obj, f"metadata.{part}", f"Invalid value: {key!r}: a qualified name")
@@ -110,18 +111,26 @@ def _check_texts(obj: JsonObject, meta: JsonObject) -> None:
         raise invalid(obj, "metadata.annotations", "Too long: may not be more than 262144 bytes")
 
 
+def _check_shares(obj: JsonObject, limits: JsonObject, path: str) -> None:
+    for name in ("maxSurge", "maxUnavailable", "minAvailable"):
+        value = limits.get(name, 0)
+        if isinstance(value, str) and not _SHARE.fullmatch(value):
+            raise invalid(obj, f"{path}.{name}", f"Invalid value: {value!r}: a valid percent string such as '25%'")
+        if isinstance(value, int) and value < 0:
+            raise invalid(obj, f"{path}.{name}", f"Invalid value: {value}: must be greater than or equal to 0")
+
+
 def _check_workload(obj: JsonObject) -> None:
     spec = obj["spec"]
+    _check_shares(obj, (spec.get("strategy") or {}).get("rollingUpdate") or {}, "spec.strategy.rollingUpdate")
     for name in _COUNTS:
         value = spec.get(name, 0)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidError("BadRequest", f"{obj['kind']}.spec.{name}: cannot unmarshal {type(value).__name__} into int32", 400)
         if not 0 <= value < 2**31:
             raise invalid(obj, f"spec.{name}", f"Invalid value: {value}: must be greater than or equal to 0")
     template, selector = spec.get("template"), spec.get("selector")
-    if not isinstance(selector, dict) or not selector:
+    if not selector:
         raise invalid(obj, "spec.selector", "Required value")
-    if not isinstance(template, dict):
+    if template is None:
         raise invalid(obj, "spec.template", "Required value")
     if not matches(selector, (template.get("metadata") or {}).get("labels") or {}):
         raise invalid(obj, "spec.template.metadata.labels", "`selector` does not match template `labels`")
@@ -130,11 +139,11 @@ def _check_workload(obj: JsonObject) -> None:
 
 def _check_pod_spec(obj: JsonObject, spec: JsonObject, path: str) -> None:
     containers = spec.get("containers")
-    if not isinstance(containers, list) or not containers:
+    if not containers:
         raise invalid(obj, f"{path}.containers", "Required value")
     for index, container in enumerate(containers):
         for name in ("name", "image"):
-            if not isinstance(container, dict) or not isinstance(container.get(name), str) or not container[name]:
+            if not container.get(name):
                 raise invalid(obj, f"{path}.containers[{index}].{name}", "Required value")
     if len({c["name"] for c in containers}) != len(containers):
         raise invalid(obj, f"{path}.containers", "Duplicate value: names of containers are unique")

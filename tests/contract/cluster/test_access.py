@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from aiops.adapters.dry_run import DryRunWriter
@@ -94,6 +96,39 @@ def test_the_dry_run_writer_computes_for_a_read_only_account(bench: Bench):
     assert (created.origin, created.applied) == ("computed", False)
     assert len(bench.reader.list("Deployment", bench.namespace).items) == 1
     assert len(pods(bench, "web")) == 1
+
+
+def test_what_is_computed_is_what_the_server_says(bench: Bench):
+    body = workload(bench, replicas=0)
+    body["metadata"]["annotations"] = {"team": "shop"}
+    bench.writer.create("Deployment", bench.namespace, body)
+
+    def settled() -> bool:
+        found = bench.reader.get(ref(bench, "Deployment", "web"))
+        return found.get("status", {}).get("observedGeneration", 0) >= found["metadata"]["generation"] and "conditions" in found["status"]
+
+    bench.until("it was seen", settled)
+    here, there = DryRunWriter(bench.reader, None), DryRunWriter(bench.reader, bench.dry)  # type: ignore[arg-type]
+    container = "/spec/template/spec/containers/0"
+    patches: list[Any] = [
+        {"spec": {"replicas": 5, "template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "now"}}}}},
+        {"metadata": {"annotations": {"team": None, "aiops/operation": "one"}}},
+        [
+            {"op": "test", "path": "/metadata/annotations/aiops~1operation", "value": None},
+            {"op": "add", "path": "/metadata/annotations/aiops~1operation", "value": "one"},
+            {"op": "replace", "path": f"{container}/image", "value": "web:2"},
+            {"op": "add", "path": f"{container}/args", "value": ["--safe"]},
+        ],
+    ]
+    for patch in patches:
+        results = [writer.patch(ref(bench, "Deployment", "web"), patch) for writer in (here, there)]
+        assert [r.origin for r in results] == ["computed", "server"]
+        shown = [r.after for r in results]
+        for after in shown:
+            assert after is not None
+            for name in ("managedFields", "generation", "resourceVersion"):
+                after["metadata"].pop(name)
+        assert shown[0] == shown[1]
 
 
 def test_a_writer_that_really_writes_is_not_taken_for_dry_runs(bench: Bench):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from aiops.adapters.kubernetes import emit_event
 from aiops.domain.errors import ConflictError, InvalidError, NotFoundError
 from aiops.domain.target import JsonObject, TargetRef
 from tests.contract.cluster.bench import Bench, is_ready, pods, ref, running, workload
@@ -173,6 +174,25 @@ def test_events_are_found_by_what_they_are_about(bench: Bench):
     elsewhere = {**body, "metadata": {"name": "settings.2"}, "involvedObject": {**about, "namespace": "elsewhere"}}
     with pytest.raises(InvalidError):
         bench.writer.create("Event", bench.namespace, elsewhere)
+
+
+def test_our_events_are_taken_and_told_once(bench: Bench):
+    made = bench.writer.create("Deployment", bench.namespace, workload(bench)).after
+    assert made is not None
+    target, uid = ref(bench, "Deployment", "web"), made["metadata"]["uid"]
+    for expected in (True, False):
+        assert (
+            emit_event(bench.writer, target, reason="ScaledOut", message="2 to 3 <b>", now=1_800_000_000.0, name_key="run/1", uid=uid)
+            is expected
+        )
+    (event,) = bench.reader.list("Event", bench.namespace, field_selector=f"involvedObject.uid={uid},reason=ScaledOut").items
+    assert (event["type"], event["message"], event["firstTimestamp"]) == ("Normal", "2 to 3 <b>", "2027-01-15T08:00:00Z")
+    assert event["reportingComponent"] == "aiops"
+    node = bench.reader.list("Node").items[0]["metadata"]
+    key = f"{bench.namespace}/cordon"
+    assert emit_event(
+        bench.writer, TargetRef("Node", "", node["name"]), reason="Cordoned", message="m", type="Warning", now=1.0, name_key=key
+    )
 
 
 def test_delete_asks_for_the_uid(bench: Bench):
