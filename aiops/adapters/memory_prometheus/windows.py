@@ -52,63 +52,66 @@ class Windows:
 
 
 def gather(series: Sequence[Series], oldest: int, newest: int) -> Samples:
-    """The samples with `oldest <= time <= newest`, stale markers included."""
-    labels = [each.labels for each in series]
-    shared = _shared_block(series)
-    if shared is not None:
-        return _gather_block(labels, shared, [each.segments[0][1] for each in series], oldest, newest)
+    """The samples with `oldest <= time <= newest`, stale markers included; series without any are left out."""
     spans: dict[Block, tuple[int, int]] = {}
+    edges = np.array([oldest, max(oldest, newest + 1)])
+    found: list[tuple[Series, list[tuple[Block, int]]]] = []
+    for each in series:
+        live = []
+        for segment in each.segments:
+            block = segment[0]
+            span = spans.get(block)
+            if span is None:
+                low, high = block.times[block.first : block.end].searchsorted(edges).tolist()
+                span = spans[block] = (block.first + low, block.first + high)
+            if span[1] > span[0]:
+                live.append(segment)
+        if live:
+            found.append((each, live))
+    labels = [each.labels for each, _ in found]
+    blocks = [block for block, span in spans.items() if span[1] > span[0]]
+    if len(blocks) == 1:
+        columns = [live[0][1] for _, live in found]
+        return _without_absent(_table(labels, blocks[0], columns, spans[blocks[0]]), ABSENT_BITS)
+    return _without_absent(_joined(labels, [live for _, live in found], spans), ABSENT_BITS)
+
+
+def _table(labels: list[LabelDict], block: Block, columns: list[int], span: tuple[int, int]) -> Samples:
+    """All from one block: they share its times."""
+    low, high = span
+    table = block.values[low:high].T[columns]
+    starts = np.arange(len(columns) + 1, dtype=np.int64) * (high - low)
+    return Samples(labels, np.tile(block.times[low:high], len(columns)), table.reshape(-1), starts)
+
+
+def _joined(labels: list[LabelDict], segments: list[list[tuple[Block, int]]], spans: dict[Block, tuple[int, int]]) -> Samples:
+    """From several blocks, series by series."""
     times: list[Ints] = []
     values: list[Floats] = []
-    starts = np.zeros(len(series) + 1, dtype=np.int64)
-    for row, each in enumerate(series):
-        pieces = _pieces(each, oldest, newest, spans)
-        times.extend(piece[0] for piece in pieces)
-        values.extend(piece[1] for piece in pieces)
-        starts[row + 1] = starts[row] + sum(len(piece[0]) for piece in pieces)
-    flat_times = np.concatenate(times) if times else np.empty(0, dtype=np.int64)
-    flat_values = np.concatenate(values) if values else np.empty(0)
-    return _without_absent(Samples(labels, flat_times, flat_values, starts), ABSENT_BITS)
+    starts = [0]
+    for live in segments:
+        before = len(times)
+        for block, column in live:
+            low, high = spans[block]
+            times.append(block.times[low:high])
+            values.append(block.values[low:high, column])
+        if len(live) > 1:
+            times[before:], values[before:] = _in_order(times[before:], values[before:])
+        starts.append(starts[-1] + sum(map(len, times[before:])))
+    if not times:
+        return Samples(labels, np.empty(0, dtype=np.int64), np.empty(0), np.array(starts))
+    return Samples(labels, np.concatenate(times), np.concatenate(values), np.array(starts))
 
 
-def _shared_block(series: Sequence[Series]) -> Block | None:
-    """The block that holds all of them, if there is one and they are nowhere else."""
-    if not series or not series[0].segments:
-        return None
-    block = series[0].segments[0][0]
-    return block if all(len(each.segments) == 1 and each.segments[0][0] is block for each in series) else None
-
-
-def _gather_block(labels: list[LabelDict], block: Block, columns: list[int], oldest: int, newest: int) -> Samples:
-    low, high = _span(block, oldest, newest)
-    times, count = block.times[low:high], len(columns)
-    table = block.values[low:high].T[columns]
-    starts = np.arange(count + 1, dtype=np.int64) * (high - low)
-    return _without_absent(Samples(labels, np.tile(times, count), table.reshape(-1), starts), ABSENT_BITS)
-
-
-def _span(block: Block, oldest: int, newest: int) -> tuple[int, int]:
-    times = block.times[block.first : block.end]
-    low, high = int(times.searchsorted(oldest)), int(times.searchsorted(newest, side="right"))
-    return block.first + low, block.first + max(high, low)
-
-
-def _pieces(series: Series, oldest: int, newest: int, spans: dict[Block, tuple[int, int]]) -> list[tuple[Ints, Floats]]:
-    pieces = []
-    for block, column in series.segments:
-        span = spans.get(block)
-        if span is None:
-            span = spans[block] = _span(block, oldest, newest)
-        if span[1] > span[0]:
-            pieces.append((block.times[span[0] : span[1]], block.values[span[0] : span[1], column]))
-    if len(pieces) > 1 and any(before[0][-1] >= after[0][0] for before, after in pairwise(pieces)):
-        # Written by two handles in turn: sort, and of two samples at one time the later handle's counts.
-        times, values = np.concatenate([p[0] for p in pieces]), np.concatenate([p[1] for p in pieces])
-        order = np.argsort(times, kind="stable")
-        times, values = times[order], values[order]
-        last = np.append(np.diff(times) > 0, True)
-        return [(times[last], values[last])]
-    return pieces
+def _in_order(times: list[Ints], values: list[Floats]) -> tuple[list[Ints], list[Floats]]:
+    """Pieces of one series, by time; where two handles wrote in turn, the later handle's sample counts at equal times."""
+    if all(before[-1] < after[0] for before, after in pairwise(times)):
+        return times, values
+    all_times, all_values = np.concatenate(times), np.concatenate(values)
+    order = np.argsort(all_times, kind="stable")
+    all_times, all_values = all_times[order], all_values[order]
+    last = np.append(np.diff(all_times) > 0, True)
+    return [all_times[last]], [all_values[last]]
 
 
 def _without_absent(samples: Samples, bits: int) -> Samples:
