@@ -69,6 +69,17 @@ def read(path: Path) -> list[Write]:
     return list(_writes(path.read_bytes()))
 
 
+def read_from(path: Path, offset: int) -> tuple[list[Write], int]:
+    """The writes after `offset` bytes of the log, and the offset to go on from: for those who follow it as it grows."""
+    if not path.exists():
+        return [], offset
+    with path.open("rb") as log:
+        log.seek(offset)
+        content = log.read()
+    whole = content[: content.rfind(b"\n") + 1]
+    return list(_writes(whole)), offset + len(whole)
+
+
 def _writes(content: bytes) -> Iterator[Write]:
     for line in content.splitlines(keepends=True):
         if not line.endswith(b"\n"):

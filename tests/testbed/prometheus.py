@@ -20,7 +20,7 @@ from tests.testbed.process import Server, eventually, new_folder, remove_folder
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to scrape."""
+    """One thing to scrape. Several may share a job: its scheme, token and certificate are those of the first."""
 
     job: str
     url: str
@@ -136,7 +136,10 @@ class Prometheus:
     def _write(self) -> None:
         config: dict[str, Any] = {
             "global": {"scrape_interval": self._interval, "scrape_timeout": self._interval, "evaluation_interval": self._interval},
-            "scrape_configs": [self._job(target) for target in self.targets],
+            "scrape_configs": [
+                self._job([target for target in self.targets if target.job == job])
+                for job in dict.fromkeys(target.job for target in self.targets)
+            ],
         }
         if self._rules:
             rules = self.folder / "rules.yaml"
@@ -159,14 +162,17 @@ class Prometheus:
             own["basic_auth_users"] = {user: _bcrypt(password)}
         (self.folder / "web.json").write_text(json.dumps(own))
 
-    def _job(self, target: Target) -> dict[str, Any]:
-        where = urlsplit(target.url)
+    def _job(self, targets: Sequence[Target]) -> dict[str, Any]:
+        target = targets[0]
         job: dict[str, Any] = {
             "job_name": target.job,
-            "scheme": where.scheme,
-            "metrics_path": where.path or "/metrics",
+            "scheme": urlsplit(target.url).scheme,
             "honor_labels": target.honor_labels,
-            "static_configs": [{"targets": [where.netloc], "labels": target.labels}],
+            "static_configs": [
+                {"targets": [where.netloc], "labels": {"__metrics_path__": where.path or "/metrics", **each.labels}}
+                for each in targets
+                for where in (urlsplit(each.url),)
+            ],
         }
         if target.bearer_token:
             job["authorization"] = {"credentials": target.bearer_token}

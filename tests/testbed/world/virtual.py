@@ -16,13 +16,12 @@ from aiops.adapters.memory_prometheus import MemoryPrometheus, MemorySeriesStore
 from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.domain.target import KINDS, TargetRef
 from tests.testbed.world import manifests
+from tests.testbed.world.cache_watch import CacheWatch
 from tests.testbed.world.cluster_state import ClusterState, read_state
 from tests.testbed.world.episodes import Episode, episodes
 from tests.testbed.world.faults import Fault
-from tests.testbed.world.service_model import CacheContent
-from tests.testbed.world.services import CacheUse, Service
+from tests.testbed.world.services import Service
 from tests.testbed.world.simulation import (
-    CacheKey,
     Deed,
     Drop,
     Fill,
@@ -69,9 +68,7 @@ class VirtualWorld:
         self._view, self._writer = self.cluster.view(), self.cluster.writer(WORLD, "world")
         self._seen = -1
         self._state = ClusterState({}, {}, ())
-        self._flushes: list[Write] = []
-        self._expected: dict[CacheKey, int] = {}
-        self._scraped: set[str] = set()
+        self._cached = CacheWatch(services, {name: _MemoryKeys(cache) for name, cache in self.caches.items()})
         self._ups: dict[tuple[str, str], Mapping[str, str]] = {}
 
     # --- for tests and demos
@@ -84,8 +81,7 @@ class VirtualWorld:
             autoscaler = manifests.autoscaler(service)
             if autoscaler is not None:
                 self.cluster.apply(autoscaler)
-            for cache in service.caches:
-                self.caches[cache.name].add(*cache.fresh_keys())
+        self._cached.warm()
         if self._script:
             for fault in self.simulation.faults.values():
                 self.time.at(self.time.now() + fault.starts, f"fault {fault.name}", self._switch(fault.name))
@@ -130,7 +126,7 @@ class VirtualWorld:
             )
             for each in self.cluster.write_log
         ]
-        return tuple(sorted([*logged, *self._flushes], key=lambda write: write.at))
+        return tuple(sorted([*logged, *self._cached.flushes], key=lambda write: write.at))
 
     # --- each second
 
@@ -138,7 +134,7 @@ class VirtualWorld:
         """One step: look, compute, tell, act."""
         now = self.time.now()
         self.cluster.step()
-        frame = self.simulation.tick(self._look(), self._contents(now), now, self._step)
+        frame = self.simulation.tick(self._look(), self._cached.contents(now), now, self._step)
         for target in frame.targets:
             self._scrape(target, now)
         for line in frame.logs:
@@ -155,20 +151,6 @@ class VirtualWorld:
             view = self._view
             self._state = read_state(view.objects("Deployment"), view.objects("Pod"), view.objects("Node"))
         return self._state
-
-    def _contents(self, now: float) -> dict[CacheKey, CacheContent]:
-        found: dict[CacheKey, CacheContent] = {}
-        for service in self.simulation.services.values():
-            for cache in service.caches:
-                keys = set(self.caches[cache.name].keys)
-                fresh, stale = len(keys.intersection(cache.fresh_keys())), len(keys.intersection(cache.stale_keys(cache.entries)))
-                key = (service.namespace, service.name, cache.name)
-                # Nobody but a flush takes keys away: the world only drops its own stale ones, and then lowers what it expects.
-                if fresh + stale < self._expected.get(key, 0):
-                    self._flushes.append(_flush(now, service, cache))
-                self._expected[key] = fresh + stale
-                found[key] = CacheContent(fresh, stale)
-        return found
 
     def _scrape(self, target: TargetFrame, now: float) -> None:
         place = (target.job, target.instance)
@@ -191,13 +173,23 @@ class VirtualWorld:
             if self._view.find(ref) is not None:
                 self._writer.patch(ref, manifests.OUT_OF_MEMORY if isinstance(deed, OutOfMemory) else manifests.RECOVER)
         elif isinstance(deed, Fill):
-            self.caches[deed.cache.name].add(*deed.keys)
+            self._cached.fill(deed.cache, deed.keys)
         elif isinstance(deed, Drop):
-            cache = self.caches[deed.cache.name]
-            cache.flush(deed.cache.pattern.replace("*", "old:*", 1))
-            self._expected.clear()
+            self._cached.drop(deed.cache, deed.keys)
 
 
-def _flush(now: float, service: Service, cache: CacheUse) -> Write:
-    return Write(now, "", "flush", "caches", "", service.namespace, cache.name, (), 200, dry_run=False)
+class _MemoryKeys:
+    """`cache_watch.KeyStore` over a cache in memory."""
 
+    def __init__(self, cache: MemoryCache) -> None:
+        self._cache = cache
+
+    def count(self, keys: Sequence[str]) -> int:
+        return len(set(keys).intersection(self._cache.keys))
+
+    def add(self, keys: Sequence[str]) -> None:
+        self._cache.add(*keys)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        for key in set(keys).intersection(self._cache.keys):
+            self._cache.flush("".join(f"\\{letter}" if letter in "*?[]^-\\" else letter for letter in key))

@@ -50,7 +50,8 @@ def test_surge_is_cured_by_replicas_that_are_ready() -> None:
     assert slowest(world, "checkout") < 0.5
     episode = world.episode("traffic-surge")
     assert episode.cured is not None
-    assert episode.cured_by is not None and episode.cured_by.user == "someone"
+    assert episode.cured_by is not None
+    assert episode.cured_by.user == "someone"
     assert not episode.wrong
     assert value(world, 'sum(rate(http_requests_total{workload="checkout"}[1m]))') > 240, "the requests keep coming"
     run(world, 1200)
@@ -80,7 +81,9 @@ def test_leak_is_cured_by_new_pods() -> None:
     run(world, 120)
     assert value(world, 'max(container_memory_working_set_bytes{pod=~"recommender-.*"})') < 250 * 2**20
     episode = world.episode("memory-leak")
-    assert episode.cured is not None and len(episode.right) == 1 and not episode.wrong
+    assert episode.cured is not None
+    assert len(episode.right) == 1
+    assert not episode.wrong
 
 
 def test_bad_release_is_a_revision_and_only_its_template_cures() -> None:
@@ -125,7 +128,8 @@ def test_stale_cache_is_cured_by_keys_that_are_gone() -> None:
     run(world, 60)
     assert value(world, stale) == 0
     episode = world.episode("stale-cache")
-    assert episode.cured is not None and [write.verb for write in episode.right] == ["flush"]
+    assert episode.cured is not None
+    assert [write.verb for write in episode.right] == ["flush"]
     assert len(world.caches["catalog"].keys) == 100, "the cache fills again"
     hits = 'sum(rate(cache_requests_total{cache="catalog",result="hit"}[30s])) / sum(rate(cache_requests_total{cache="catalog"}[30s]))'
     assert value(world, hits) > 0.8
@@ -144,7 +148,9 @@ def test_outage_of_a_dependency_is_cured_by_nobody_and_acting_is_wrong() -> None
     assert failing(world, "checkout") > 0.3, "more of them wait with the others"
     run(world, 480)
     episode = world.episode("dependency-outage")
-    assert episode.act == "wrong" and episode.cured is None and episode.ended is not None
+    assert episode.act == "wrong"
+    assert episode.cured is None
+    assert episode.ended is not None
     assert [write.fields for write in episode.wrong] == [("spec.replicas",)]
     assert failing(world, "checkout") < 0.01
 
@@ -168,7 +174,9 @@ def test_dry_run_and_refused_writes_cure_nothing_and_are_told_apart() -> None:
     world.cluster.writer("someone", dry_run=True).patch(deployment("checkout"), {"spec": {"replicas": 6}})
     run(world, 30)
     episode = world.episode("traffic-surge")
-    assert episode.cured is None and not episode.right and not episode.wrong
+    assert episode.cured is None
+    assert not episode.right
+    assert not episode.wrong
     assert [write.dry_run for write in episode.tried] == [True]
 
 
