@@ -6,31 +6,25 @@ file: only names of files that hold them. Neighbours: `app` reads a file through
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from aiops.domain.duration import parse_duration
 from aiops.domain.outcome import GuardMode
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
-
-def parse_duration(value: Any) -> float:
-    """Seconds from `30s`, `1h30m`, `250ms`, or a plain number of seconds. Raises ValueError saying what is allowed."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError("is no duration: write for example 30s, 5m, 1h30m")  # noqa: TRY004 (pydantic reads ValueError only)
-    if isinstance(value, int | float):
+def _duration(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if not re.fullmatch(rf"(?:{_PART.pattern})+", value):
-        raise ValueError(f"{value!r} is no duration: write for example 30s, 5m, 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+    if not isinstance(value, str):
+        raise ValueError("is no duration: write for example 30s, 5m, 1h30m")  # noqa: TRY004 (pydantic reads ValueError only)
+    return parse_duration(value)
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(ge=0, allow_inf_nan=False)]
+Duration = Annotated[float, BeforeValidator(_duration), Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

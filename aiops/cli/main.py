@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from aiops.cli import ask, definitions, incidents, replay, review, run
+from aiops.cli import ask, cases, definitions, incidents, replay, review, run
 
 app = typer.Typer(
     name="aiops",
@@ -21,6 +21,7 @@ app.command()(replay.record)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(review.app, name="review")
 app.command()(definitions.check)
+app.command("test")(cases.run_tests)
 app.command()(definitions.schema)
 app.command()(ask.why)
 app.command()(ask.approve)
