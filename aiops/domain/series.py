@@ -6,7 +6,7 @@ Neighbours: sources make `SampleBatch` and `RangeBatch`, detectors read them. Th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,7 +42,7 @@ class SampleBatch:
     source: str
     query: str
     at: float
-    labels: tuple[Labels, ...]
+    labels: Sequence[Labels]
     times: Floats
     values: Floats
     warnings: tuple[str, ...] = ()

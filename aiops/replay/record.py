@@ -79,7 +79,7 @@ def collect(
                 at = start
                 while at <= end:
                     batch = logs.counts(rule.query, at)
-                    answers.append(LogAnswer(at, query_key(rule.query), batch.labels, tuple(batch.values.tolist())))
+                    answers.append(LogAnswer(at, query_key(rule.query), tuple(batch.labels), tuple(batch.values.tolist())))
                     at += rule.every
     manifest = Manifest(
         description, start, end, lookback, cluster, metrics.name, logs.name if logs else "",

@@ -1,7 +1,7 @@
 """Answers of the Prometheus HTTP API (v1, `query` and `query_range`) into numpy columns, while they arrive.
 
 The body is cut between two series and decoded piece by piece, so it never stands in memory as a whole. Each piece is decoded with its
-labels left as text; that this text can be decoded later is proved for the piece at once (`_provable`), and where it cannot be proved the labels
+labels left as text; that this text can be decoded later is proved for the piece at once (`_label_sets`), and where it cannot be proved the labels
 are decoded now. Whatever is not laid out as Prometheus does it is decoded as one document, with the same result.
 Neighbours: `labels` keeps label sets, `source` feeds this.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -18,26 +18,25 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from aiops.adapters.prometheus.labels import LabelTable, SharedLabels
+from aiops.adapters.prometheus.labels import LabelColumn, LabelTable, Offsets, SharedLabels
 from aiops.domain.series import Floats, Labels
 
 MAX_WARNINGS = 20
 _HEAD = re.compile(rb'\s*\{"status":"success",(?:"isPartial":(?:true|false),)?"data":\{"resultType":"(vector|matrix)","result":\[')
 _HEAD_WITHIN = 256
 _BETWEEN = b'},{"metric":'
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?Inf|NaN")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?Inf|NaN", re.ASCII)
 # Annotations of PromQL speak about the query; every other warning is about data that the server could not reach.
 _ABOUT_QUERY = ("PromQL warning:", "PromQL info:")
-_QUOTE, _COLON, _BRACE, _BRACKET = b'":{['
+_QUOTE, _COLON, _END = b'":]'
+_BEFORE, _AFTER = b'{"metric":{', (b'},"value":[', b'},"values":[')
 
 
 class _Point(Struct, gc=False):
-    metric: Raw
     value: tuple[float, float]
 
 
 class _Line(Struct, gc=False):
-    metric: Raw
     values: list[tuple[float, float]]
 
 
@@ -71,7 +70,7 @@ class Envelope(Struct, rename={"error_type": "errorType", "is_partial": "isParti
     partial_response: bool = False
 
 
-_metric: Callable[[_Point | _Line | _StrictPoint | _StrictLine], Raw] = operator.attrgetter("metric")
+_metric: Callable[[_StrictPoint | _StrictLine], Raw] = operator.attrgetter("metric")
 _value: Callable[[_Point], tuple[float, float]] = operator.attrgetter("value")
 # Lax, since values come as texts; it takes "NaN", "Inf" and "-Inf" but not "+Inf", for which the strict way is gone.
 _points = msgspec.json.Decoder(list[_Point], strict=False).decode
@@ -95,7 +94,7 @@ class Decoded:
     """A whole answer. `kind` is Prometheus' result type: vector and scalar fill the columns, matrix fills `series`, string fills `text`."""
 
     kind: str
-    labels: tuple[Labels, ...] = ()
+    labels: Sequence[Labels] = ()
     times: Floats = field(default_factory=lambda: np.empty(0))
     values: Floats = field(default_factory=lambda: np.empty(0))
     series: list[tuple[Labels, Floats, Floats]] = field(default_factory=list)
@@ -113,7 +112,7 @@ class AnswerDecoder:
         self._head = b""
         self._kind = ""
         self._whole = False
-        self._labels: list[SharedLabels] = []
+        self._labels = LabelColumn(table)
         self._columns: list[Floats] = []
         self._series: list[tuple[Labels, Floats, Floats]] = []
         self._histograms = 0
@@ -126,22 +125,24 @@ class AnswerDecoder:
         if not self._kind and not self._begin():
             return
         if _BETWEEN in near:
-            body = b"".join(self._pending)
+            body = bytearray().join([b"[", *self._pending])
             cut = body.rfind(_BETWEEN)
-            self._add(b"[" + body[: cut + 1] + b"]")
-            self._pending = [body[cut + 2 :]]
+            self._pending = [bytes(body[cut + 2 :])]
+            body[cut + 1] = _END  # in place of the comma, so that nothing is copied
+            del body[cut + 2 :]
+            self._add(body)
 
     def finish(self) -> Decoded:
         """The answer. Raises RefusedError if the server says that it failed."""
         answer = _envelope(b"".join([self._head, *self._pending]))
         if answer.status != "success" or answer.data is None:
             raise RefusedError(answer)
-        kind, result = answer.data.result_type, bytes(answer.data.result)
+        kind, result = answer.data.result_type, bytearray(answer.data.result)
         decoded = Decoded(kind, warnings=warnings(answer))
         if kind in ("vector", "matrix"):
             self._kind = kind
             self._add(result)
-            decoded.labels = tuple(self._labels)
+            decoded.labels = self._labels
             points = np.concatenate(self._columns) if self._columns else np.empty((0, 2))
             decoded.times, decoded.values = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
             decoded.series = self._series
@@ -169,59 +170,70 @@ class AnswerDecoder:
         self._pending = [body[found.end() :]]
         return True
 
-    def _add(self, array: bytes) -> None:
+    def _add(self, array: bytearray) -> None:
+        """One piece: a whole array of series."""
         if self._kind == "vector":
             self._add_points(array)
         else:
             self._add_lines(array)
 
-    def _add_points(self, array: bytes) -> None:
+    def _add_points(self, array: bytearray) -> None:
         try:
             items = _points(array)
-            provable = _provable(array, len(items))
         except msgspec.ValidationError:
             self._add_strict_points(array)
             return
-        self._labels += self._shared(map(bytes, map(_metric, items)), provable=provable)
-        flat = np.fromiter(chain.from_iterable(map(_value, items)), dtype=np.float64, count=2 * len(items))
-        self._columns.append(flat.reshape(-1, 2))
+        found = _label_sets(array, len(items), _AFTER[0])
+        if found is None:
+            self._add_strict_points(array)
+            return
+        self._labels.add_text(array, *found)
+        self._columns.append(_pairs(map(_value, items), len(items)))
 
-    def _add_strict_points(self, array: bytes) -> None:
-        """Slower, and exact about the texts of numbers; knows histograms."""
+    def _add_strict_points(self, array: bytearray) -> None:
+        """Slower, and exact about the texts of numbers; knows histograms and any order of keys."""
         items = _strict_points(array)
         kept = [i for i in items if i.value is not UNSET]
         if any(i.value is UNSET and i.histogram is UNSET for i in items):
             raise ValueError("a series has neither value nor histogram")
         self._histograms += len(items) - len(kept)
-        self._labels += self._shared(map(bytes, map(_metric, kept)), provable=False)
+        self._labels.add(self._checked(kept))
         pairs = [(i.value[0], number(i.value[1])) for i in kept if i.value is not UNSET]
         self._columns.append(np.array(pairs, dtype=np.float64).reshape(-1, 2))
 
-    def _add_lines(self, array: bytes) -> None:
+    def _add_lines(self, array: bytearray) -> None:
         try:
             items = _lines(array)
-            provable = _provable(array, len(items))
         except msgspec.ValidationError:
             self._add_strict_lines(array)
             return
-        labels = self._shared(map(bytes, map(_metric, items)), provable=provable)
+        found = _label_sets(array, len(items), _AFTER[1])
+        if found is None:
+            self._add_strict_lines(array)
+            return
+        text = bytes(array)
+        labels = self._table.shared([text[start:end] for start, end in zip(found[0].tolist(), found[1].tolist(), strict=True)])
         for one, item in zip(labels, items, strict=True):
-            flat = np.fromiter(chain.from_iterable(item.values), dtype=np.float64, count=2 * len(item.values)).reshape(-1, 2)
-            self._series.append((one, np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1])))
+            points = _pairs(item.values, len(item.values))
+            self._series.append((one, np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])))
 
-    def _add_strict_lines(self, array: bytes) -> None:
+    def _add_strict_lines(self, array: bytearray) -> None:
         items = _strict_lines(array)
         if any(i.values is UNSET and i.histograms is UNSET for i in items):
             raise ValueError("a series has neither values nor histograms")
         self._histograms += sum(i.histograms is not UNSET for i in items)
-        labels = self._shared(map(bytes, map(_metric, items)), provable=False)
-        for one, item in zip(labels, items, strict=True):
+        for one, item in zip(self._checked(items), items, strict=True):
             if item.values is not UNSET:
-                flat = np.array([(at, number(text)) for at, text in item.values], dtype=np.float64).reshape(-1, 2)
-                self._series.append((one, np.ascontiguousarray(flat[:, 0]), np.ascontiguousarray(flat[:, 1])))
+                points = np.array([(at, number(text)) for at, text in item.values], dtype=np.float64).reshape(-1, 2)
+                self._series.append((one, np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])))
 
-    def _shared(self, texts: Iterator[bytes], *, provable: bool) -> list[SharedLabels]:
-        return self._table.shared(texts) if provable else self._table.checked(texts)
+    def _checked(self, items: Sequence[_StrictPoint | _StrictLine]) -> list[SharedLabels]:
+        return self._table.checked(map(bytes, map(_metric, items)))
+
+
+def _pairs(points: Iterable[tuple[float, float]], n: int) -> Floats:
+    """Shape (n, 2): times and values."""
+    return np.fromiter(chain.from_iterable(points), dtype=np.float64, count=2 * n).reshape(-1, 2)
 
 
 def number(text: str) -> float:
@@ -241,22 +253,34 @@ def partial(answer: Envelope) -> bool:
     return answer.is_partial or answer.partial_response or any(not w.startswith(_ABOUT_QUERY) for w in answer.warnings or [])
 
 
-def _provable(array: bytes, n: int) -> bool:
-    """Whether every label set in this well-formed array of n series is surely an object of texts.
+def _label_sets(array: bytearray, n: int, after: bytes) -> tuple[Offsets, Offsets] | None:
+    """Where the label sets of n series stand in a well-formed array, if each is surely an object of texts; None where that cannot be told.
 
-    A key's end is `":`. In n series, n of them are followed by `{` (the label sets: `LabelTable.shared` sees that they begin so), n by `[` (value
-    or values), and all others must be followed by a quote. Without a backslash no text can hold a quote, and a text that begins with a colon can only spoil the count.
+    A key ends in `":`. What follows is a quote for each label; of the others there are exactly two for each series, in turn a brace (its label set) and
+    a bracket (its value or values), and around them stands what Prometheus writes. Without a backslash no text holds a quote, so none can imitate a key;
+    a text that begins with a colon spoils the count, and then the slower way is taken.
     """
-    if b"\\" in array:
-        return False
+    if n == 0 or b"\\" in array:
+        return None
     if not array.isascii():
         try:
             array.decode()
         except UnicodeDecodeError:
             raise ValueError("not UTF-8") from None
     octets = np.frombuffer(array, np.uint8)
-    keys = octets[:-2] == _QUOTE
-    keys &= octets[1:-1] == _COLON
-    keys &= octets[2:] != _QUOTE
-    after = octets[2:][np.flatnonzero(keys)]
-    return after.size == 2 * n and int(np.count_nonzero(after == _BRACE)) == n and int(np.count_nonzero(after == _BRACKET)) == n
+    colons = np.flatnonzero(octets[1:-1] == _COLON) + 1
+    colons = colons[octets[colons + 1] != _QUOTE]
+    at = colons[octets[colons - 1] == _QUOTE]
+    if at.size != 2 * n:
+        return None
+    starts, values = at[0::2] + 1, at[1::2] + 2
+    if starts[0] < len(_BEFORE) or not (_stands(array, starts + 1, _BEFORE) and _stands(array, values, after)):
+        return None
+    return starts, values - len(after) + 1
+
+
+def _stands(array: bytearray, ends: Offsets, text: bytes) -> bool:
+    """Whether `text`, of 8 to 16 octets, ends at each of these places; compared as two words that may overlap."""
+    words = np.ndarray((len(array) - 7,), "<u8", array, strides=(1,))
+    first, last = int.from_bytes(text[:8], "little"), int.from_bytes(text[-8:], "little")
+    return bool((words[ends - len(text)] == first).all() and (words[ends - 8] == last).all())

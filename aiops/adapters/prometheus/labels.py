@@ -2,15 +2,20 @@
 
 A poll of 100,000 series brings 40 MB of label text that is the same at the next poll. So the text itself is the key of a table,
 and a label set is decoded only when somebody looks into it. Neighbour: `decode`, which proves that a text can be decoded before it enters.
+"A label set" here is the JSON object after `"metric":`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import overload
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+Offsets = NDArray[np.int64]
 _decode = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -65,8 +70,6 @@ class _Table(dict[bytes, SharedLabels]):
         # `or` would ask for the length, which decodes.
         labels = self.former.get(raw)
         if labels is None:
-            if raw[:1] != b"{":
-                raise ValueError("a label set must be an object")
             labels = SharedLabels(raw)
         self[raw] = labels
         return labels
@@ -80,16 +83,18 @@ class LabelTable:
         self._lock = threading.Lock()
         self._table = _Table({})
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """Label sets held."""
         return len(self._table) + len(self._table.former)
 
-    def shared(self, texts: Iterator[bytes]) -> list[SharedLabels]:
-        """The label sets of texts that are known to be objects of texts. Raises ValueError if one is no object."""
+    def shared(self, texts: Iterable[bytes]) -> list[SharedLabels]:
+        """The label sets of texts that are known to be objects of texts; the same text gives the same object."""
         with self._lock:
             self._turn()
             return list(map(self._table.__getitem__, texts))
 
-    def checked(self, texts: Iterator[bytes]) -> list[SharedLabels]:
+    def checked(self, texts: Iterable[bytes]) -> list[SharedLabels]:
         """The same for texts of which nothing is known: new ones are decoded now. Raises msgspec.DecodeError (a ValueError)."""
         found: list[SharedLabels] = []
         with self._lock:
@@ -103,3 +108,63 @@ class LabelTable:
     def _turn(self) -> None:
         if len(self._table) > self.limit:
             self._table = _Table(dict(self._table))
+
+
+class LabelColumn(Sequence[Mapping[str, str]]):
+    """The label sets of one answer, in its order. They are looked up when the first is looked at, and then stay.
+
+    Until then it holds the answer's own text and where each label set stands in it: this is all that a poll costs whose labels nobody reads.
+    """
+
+    __slots__ = ("_found", "_parts", "_size", "_table")
+
+    def __init__(self, table: LabelTable) -> None:
+        self._table = table
+        self._parts: list[tuple[bytearray, Offsets, Offsets] | list[SharedLabels]] = []
+        self._found: list[SharedLabels] | None = None
+        self._size = 0
+
+    def add_text(self, text: bytearray, starts: Offsets, ends: Offsets) -> None:
+        """Label sets that stand at these places of `text`, each surely an object of texts. `text` must not change any more."""
+        self._parts.append((text, starts, ends))
+        self._size += len(starts)
+
+    def add(self, labels: list[SharedLabels]) -> None:
+        """Label sets that are looked up already."""
+        self._parts.append(labels)
+        self._size += len(labels)
+
+    def _all(self) -> list[SharedLabels]:
+        if self._found is None:
+            found: list[SharedLabels] = []
+            for part in self._parts:
+                if isinstance(part, list):
+                    found += part
+                else:
+                    text, starts, ends = bytes(part[0]), part[1].tolist(), part[2].tolist()
+                    found += self._table.shared([text[start:end] for start, end in zip(starts, ends, strict=True)])
+            self._found, self._parts = found, []
+        return self._found
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, index: int) -> SharedLabels: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[SharedLabels]: ...
+
+    def __getitem__(self, index: int | slice) -> SharedLabels | list[SharedLabels]:
+        return self._all()[index]
+
+    def __iter__(self) -> Iterator[SharedLabels]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # as label sets have none
+
+    def __repr__(self) -> str:
+        return repr(self._all())

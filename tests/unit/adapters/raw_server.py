@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ class RawServer:
         with connection, contextlib.suppress(OSError):
             connection.settimeout(20)
             received = b""
-            while b"\r\n\r\n" not in received:
+            while not _whole(received):
                 piece = connection.recv(65536)
                 if not piece:
                     return
@@ -50,6 +51,13 @@ class RawServer:
         self._listener.close()
         for thread in self._threads:
             thread.join(timeout=25)
+
+
+def _whole(received: bytes) -> bool:
+    """Head and body are there: closing with something unread would be a reset and not an end."""
+    head, end, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    return bool(end) and len(body) >= (int(length.group(1)) if length else 0)
 
 
 @contextlib.contextmanager
