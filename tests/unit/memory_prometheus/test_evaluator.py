@@ -86,6 +86,24 @@ def test_an_unknown_function_is_named() -> None:
 @pytest.mark.parametrize(
     "query",
     [
+        "histogram_count(x)",
+        "sort_by_label(x, 'a')",
+        "limitk(1, x)",
+        'x{a="1" or b="2"}',
+        "x + on(a) fill(0) x",
+        "info(x)",
+        "mad_over_time(x[1m])",
+    ],
+)
+def test_what_is_not_supported_is_said(query: str) -> None:
+    with pytest.raises(SourceRejectedError) as caught:
+        source(x="1").instant(query, 0)
+    assert caught.value.reason == "BadQuery"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
         "(" * 5000 + "x" + ")" * 5000,
         "x" + " + x" * 10_000,
         "x" + " + x" * 1500,

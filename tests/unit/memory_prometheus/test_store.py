@@ -93,6 +93,19 @@ def test_a_series_that_leaves_the_scrape_is_stale_at_once_and_may_return() -> No
     assert only(store, "sum_over_time(x{a='1'}[1m])", 30) == 9.0
 
 
+def test_a_target_that_gives_nothing_ends_its_series_until_it_gives_again() -> None:
+    store = MemorySeriesStore()
+    store.scrape("job", [X, Y], 10, [1, 2])
+    store.scrape("job", [], 20, [])
+    store.scrape("job", [], 30, [])
+    assert answer(store, "x", 30) == {}
+    store.scrape("job", [X, Y], 40, [3, 4])
+    store.scrape("job", [Y], 50, [5])
+    store.scrape("job", [], 60, [])
+    assert answer(store, "x", 60) == {}
+    assert only(store, "sum(sum_over_time(x[1m]))", 60) == 15.0
+
+
 def test_scrapes_of_different_targets_do_not_end_each_other() -> None:
     store = MemorySeriesStore()
     store.scrape("one", [X], 10, [1])
