@@ -181,7 +181,10 @@ class _Guarded:
             settled = True
             raise
         except SourceError as error:
-            breaker.failed(error.reason)
+            if error.reason == "TooLarge":  # the query's fault, and no reason to refuse the others
+                breaker.succeeded()
+            else:
+                breaker.failed(error.reason)
             settled = True
             raise
         else:
