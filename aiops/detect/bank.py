@@ -43,7 +43,7 @@ class RuleBank:
 
     def __init__(self, rule: Rule, *, max_series: int = MAX_SERIES, ttl: float = TTL) -> None:
         self.rule = rule
-        self._ttl = ttl
+        self._max_series, self._ttl = max_series, ttl
         self._detector = build_detector(rule)
         self._alarms = Alarms(hold=rule.hold, clear_hold=rule.clear_hold, every=rule.every)
         self._table = SeriesTable(max_series)
@@ -305,23 +305,28 @@ class RuleBank:
         return pack(arrays, {"key": self.key, "series": self._table.dump(), "query": self._query})
 
     def restore(self, data: bytes) -> None:
-        """Continue exactly where `snapshot` was taken. Raises ValueError if the bytes are damaged or of another rule; make a new bank then."""
+        """Continue exactly where `snapshot` was taken. Raises ValueError if the bytes are damaged or of another rule; the bank is then as before."""
         arrays, header = unpack(data)
         if header.get("key") != self.key:
             raise ValueError(f"snapshot is not of rule {self.rule.name} as it is now")
-        with self._lock:
-            self._replace(arrays, header)
-
-    def _replace(self, arrays: dict[str, NDArray[Any]], header: Mapping[str, Any]) -> None:
+        # Filled aside and taken over at the end: a snapshot that fits by half must not leave half a state.
+        new = RuleBank(self.rule, max_series=self._max_series, ttl=self._ttl)
         try:
-            self._detector.restore(arrays.pop("detector").tobytes())
-            self._state.replace(part(arrays, "state"))
-            self._alarms.replace(part(arrays, "alarms"))
-            self._intake.replace(part(arrays, "intake"))
-            self._recent.replace(part(arrays, "recent"))
-            self._table.load(header["series"])
+            new._fill(arrays, header)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"snapshot of rule {self.rule.name} is damaged: {error}") from error
+        with self._lock:
+            self._detector, self._alarms, self._table = new._detector, new._alarms, new._table
+            self._intake, self._recent, self._state, self._query = new._intake, new._recent, new._state, new._query
+
+    def _fill(self, arrays: dict[str, NDArray[Any]], header: Mapping[str, Any]) -> None:
+        self._detector.restore(arrays.pop("detector").tobytes())
+        self._state.replace(part(arrays, "state"))
+        self._alarms.replace(part(arrays, "alarms"))
+        self._intake.replace(part(arrays, "intake"))
+        self._recent.replace(part(arrays, "recent"))
+        self._table.load(header["series"])
+        self._reserve()
         self._query = str(header.get("query", ""))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aiops.detect.arrays import pack, unpack
 from aiops.detect.bank import RuleBank
 from aiops.detect.findings import Observed
 from aiops.domain.rule import DetectorSpec, MetricKind, MissingData, PromQuery, Rule
@@ -251,6 +252,22 @@ def test_a_snapshot_of_another_rule_or_a_damaged_one_is_refused() -> None:
     for damaged in (b"", b"garbage", data[: len(data) // 2], data[:-100]):
         with pytest.raises(ValueError, match="cannot be read"):
             RuleBank(rule()).restore(damaged)
+
+
+def test_a_snapshot_that_fits_by_half_changes_nothing() -> None:
+    seasonal = DetectorSpec("seasonalZ", {"season": 0.0, "minimum_samples": 2, "window": 5})
+    bank = RuleBank(rule(detector=seasonal))
+    run(bank, [1, 1, 1, 50])
+    arrays, header = unpack(bank.snapshot())
+    other = RuleBank(rule(detector=seasonal))
+    run(other, [2, 2, 2])
+    before = other.snapshot()
+    for missing in ("recent.times", "alarms.level", "detector", "state.value"):
+        with pytest.raises(ValueError, match=r".+"):
+            other.restore(pack({k: v for k, v in arrays.items() if k != missing}, header))
+    with pytest.raises(ValueError, match="damaged"):
+        other.restore(pack(arrays, {"key": header["key"]}))
+    assert other.snapshot() == before
 
 
 def test_interned_and_fresh_label_objects_are_the_same_series() -> None:
