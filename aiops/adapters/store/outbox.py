@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, case, exists, func, insert, or_, select, update
 
 from aiops.adapters.store import tables
 from aiops.adapters.store.codec import clean, decode, document, encode
@@ -80,8 +80,12 @@ def _supersede(connection: Connection, new: Row) -> None:
 
 def due(connection: Connection, now: float, limit: int) -> list[Message]:
     """What may be sent now: nothing overtakes an earlier message of its thread, and a thread's root goes first."""
+    return [_message(r) for r in connection.execute(_DUE, {"now": now, "most": limit})]
+
+
+def _due_statement() -> Select[Any]:
     # Correlated by name: two levels down, SQLAlchemy would otherwise take the outbox for a table of the subquery's own.
-    threads = tables.threads
+    threads, now = tables.threads, bindparam("now")
     rooted = select(threads.c.incident).where(threads.c.incident == _T.c.incident, threads.c.channel == _T.c.channel).correlate(_T).exists()
     before = _T.alias("before")
     earlier = or_(before.c.sequence < _T.c.sequence, and_(before.c.kind == _ROOT, _T.c.kind != _ROOT, ~rooted))
@@ -96,8 +100,11 @@ def due(connection: Connection, now: float, limit: int) -> list[Message]:
     started = func.min(_T.c.created_at).over(partition_by=(_T.c.incident, _T.c.channel))
     root_first = case((and_(_T.c.kind == _ROOT, ~rooted), 0), else_=1)
     query = select(_T.c.document, _T.c.attempts, _T.c.due_at).where(_T.c.state == PENDING, _T.c.due_at <= now, ~blocked)
-    query = query.order_by(started, _T.c.incident, _T.c.channel, root_first, _T.c.sequence, _T.c.created_at, _T.c.key).limit(limit)
-    return [_message(r) for r in connection.execute(query)]
+    return query.order_by(started, _T.c.incident, _T.c.channel, root_first, _T.c.sequence, _T.c.created_at, _T.c.key).limit(bindparam("most"))
+
+
+_DUE = _due_statement()
+"""Built once: it is asked each second, and building it costs ten times what running it does."""
 
 
 def listed(connection: Connection, incident: str, limit: int) -> list[tuple[Message, str]]:
