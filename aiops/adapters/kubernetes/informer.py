@@ -84,7 +84,7 @@ class Informer:
             cache = self._caches.get(kind)
             if cache is None:
                 return []
-            if namespace:
+            if namespace and KINDS[kind].namespaced:
                 return list(cache.objects.get(namespace, {}).values())
             return [obj for place in cache.objects.values() for obj in place.values()]
 
@@ -96,7 +96,7 @@ class Informer:
             return cache.objects.get(namespace, {}).get(ref.name) if cache else None
 
     def sight(self) -> Sight:
-        """See the port. Kinds that the account may not list do not count for `synced` and `seen_at`; they are in `errors`."""
+        """See the port. Kinds that the account never could list do not count for `synced` and `seen_at`; they are in `errors`."""
         with self._lock:
             counted = [c for c in self._caches.values() if not c.forbidden]
             errors = {c.kind: c.error for c in self._caches.values() if c.error}
@@ -213,10 +213,12 @@ class Informer:
         with self._lock:
             if not cache.error:
                 log.warning("%s in %s cannot be seen: %s", cache.kind, self._context, error)
-            cache.error, cache.forbidden = str(error), isinstance(error, ForbiddenError)
+            cache.error = str(error)
+            # A kind that was never ours to see may be left out; one that we saw and lost, or an account that is not known (401), may not.
+            cache.forbidden = isinstance(error, ForbiddenError) and error.status == 403 and not cache.listed
             cache.failures += 1
             self._settled.notify_all()
-        return self._wait_for(cache.failures) if not cache.forbidden else _FORBIDDEN_WAIT * (0.5 + self._jitter())
+        return self._wait_for(cache.failures) if not isinstance(error, ForbiddenError) else _FORBIDDEN_WAIT * (0.5 + self._jitter())
 
     def _wait_for(self, failures: int) -> float:
         longest: float = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(failures - 1, 10))

@@ -9,7 +9,7 @@ from aiops.domain.errors import InvalidError
 from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.ports.cluster import ListPage, PatchBody, Sight, WatchEvent, WriteResult
 
-from .objects import key_for
+from .objects import key_for, place_of
 from .rbac import allowed
 from .server import Account, ApiServer
 from .state import State
@@ -32,6 +32,7 @@ class MemoryReader:
 
     def watch(self, kind: str, resource_version: str, *, namespace: str = "", timeout: float = 300.0) -> Iterator[WatchEvent]:
         """See the port. In virtual time nothing can be waited for: what is there is yielded, and the watch ends (see `watch_wait`)."""
+        namespace = place_of(kind, namespace)
         self._server.authorise(self._account, "watch", kind, namespace, "")
         state = self._server.state
         if not resource_version.isdecimal():
@@ -93,7 +94,7 @@ class MemoryView:
 
     def objects(self, kind: str, namespace: str = "") -> Sequence[JsonObject]:
         """See the port."""
-        return self._state.all(kind, namespace)
+        return self._state.all(kind, place_of(kind, namespace)) if kind in KINDS else []
 
     def find(self, ref: TargetRef) -> JsonObject | None:
         """See the port."""

@@ -41,6 +41,11 @@ def key_for(ref: TargetRef) -> Key:
     return ref.kind, ref.namespace if KINDS[ref.kind].namespaced else "", ref.name
 
 
+def place_of(kind: str, namespace: str) -> str:
+    """The namespace to look in: none for cluster-scoped kinds, whatever was asked for."""
+    return namespace if kind not in KINDS or KINDS[kind].namespaced else ""
+
+
 def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
     """Labels, or an empty mapping."""
     found: Mapping[str, str] = obj["metadata"].get("labels") or {}

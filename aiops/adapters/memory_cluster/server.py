@@ -18,7 +18,7 @@ from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.ports.cluster import PatchBody
 
 from . import disruption, managed, shapes, validation
-from .objects import digest, key_for, seconds_of, timestamp
+from .objects import digest, key_for, place_of, seconds_of, timestamp
 from .rbac import EVERYTHING, Rule, allowed
 from .selectors import as_text, parse_fields, parse_labels
 from .state import State
@@ -72,6 +72,7 @@ class ApiServer:
 
     def list(self, account: Account, kind: str, namespace: str, labels: str, fields: str) -> tuple[list[JsonObject], str]:
         """Copies of what both selectors take, and the resourceVersion."""
+        namespace = place_of(kind, namespace)
         self.authorise(account, "list", kind, namespace, "")
         by_label, by_field = parse_labels(labels), parse_fields(kind, fields)
         with self.state.lock:

@@ -25,6 +25,7 @@ def test_the_view_follows_the_cluster(bench: Bench):
     assert len(view.objects("Node")) == 3
     assert len(view.objects("Pod", bench.namespace)) == 2
     assert not view.objects("Pod", "elsewhere")
+    assert len(view.objects("Node", bench.namespace)) == 3
     assert not view.objects("Service")
     bench.writer.patch(target, {"spec": {"replicas": 3}})
     bench.until("the view shows three", lambda: (view.find(target) or {})["spec"]["replicas"] == 3)

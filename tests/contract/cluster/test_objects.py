@@ -106,6 +106,13 @@ def test_what_is_not_there_is_not_found_whatever_its_name(bench: Bench, name: st
     assert caught.value.status == 404
 
 
+def test_a_namespace_means_nothing_to_kinds_that_have_none(bench: Bench):
+    page = bench.reader.list("Node", bench.namespace)
+    assert len(page.items) == 3
+    name = page.items[0]["metadata"]["name"]
+    assert bench.reader.get(TargetRef("Node", bench.namespace, name))["metadata"]["name"] == name
+
+
 def test_an_unknown_kind_is_refused(bench: Bench):
     with pytest.raises(InvalidError, match="Gizmo"):
         bench.reader.get(TargetRef("Gizmo", bench.namespace, "x"))

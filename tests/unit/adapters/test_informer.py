@@ -13,7 +13,7 @@ from aiops.adapters.clock import SystemClock
 from aiops.adapters.kubernetes.informer import Informer
 from aiops.adapters.memory_cluster import READ_ONLY, MemoryCluster, Rule
 from aiops.adapters.memory_cluster.clients import MemoryReader
-from aiops.domain.errors import ClusterUnavailableError, GoneError
+from aiops.domain.errors import ClusterUnavailableError, ForbiddenError, GoneError
 from aiops.domain.target import TargetRef
 from aiops.ports.cluster import ListPage, WatchEvent
 
@@ -151,6 +151,30 @@ def test_forbidden_kinds_are_told_and_do_not_count(cluster: MemoryCluster):
         assert sight.seen_at > 0
         assert list(sight.errors) == ["Pod"]
         assert len(informer.objects("Node")) == 3
+    finally:
+        assert informer.stop()
+
+
+def test_a_kind_that_was_seen_and_is_refused_later_ages(informer: Informer, reader: Troubled):
+    informer.start()
+    assert informer.wait_settled(WAIT)
+    refused = ForbiddenError("Forbidden", "not any more", 403)
+    reader.lists, reader.watches = [refused] * 9, [refused] * 9
+    soon(lambda: informer.sight().errors, "the refusal shows")
+    before = informer.sight()
+    assert before.synced
+    assert before.seen_at > 0
+    assert informer.sight().seen_at == before.seen_at
+    assert there(informer, "a")
+
+
+def test_an_account_that_is_not_known_sees_nothing(reader: Troubled):
+    reader.lists = [ForbiddenError("Unauthorized", "", 401)] * 9
+    informer = Informer(reader, SystemClock(), kinds=("ConfigMap", "Node"), jitter=lambda: 0.0)
+    informer.start()
+    try:
+        assert informer.wait_settled(WAIT)
+        assert (informer.sight().synced, informer.sight().seen_at, set(informer.sight().errors)) == (False, 0.0, {"ConfigMap", "Node"})
     finally:
         assert informer.stop()
 
