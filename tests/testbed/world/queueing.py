@@ -63,7 +63,10 @@ def shares(queue: Queue, delay: float, timeout: float) -> tuple[np.ndarray, floa
     reached = _within(queue, np.append(_BOUNDS, timeout) - delay)
     late = 1.0 - float(reached[-1])
     reached[-1] = 1.0
-    return np.maximum(np.diff(reached, prepend=0.0), 0.0), max(0.0, late)
+    spread = reached.copy()
+    spread[1:] -= reached[:-1]
+    # The times rise, so do the probabilities; rounding alone could make one of the differences negative.
+    return np.maximum(spread, 0.0), max(0.0, late)
 
 
 def _within(queue: Queue, times: np.ndarray) -> np.ndarray:

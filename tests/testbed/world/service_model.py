@@ -22,7 +22,6 @@ from tests.testbed.world.services import CacheUse, Dependency, Service
 CODES = ("200", "500", "502", "503", "504")
 CALL_CODES = ("200", "503", "504")
 RESULTS = ("hit", "miss", "stale")
-_OK, _OWN, _UPSTREAM, _FULL, _LATE = range(5)
 _BUCKETS = len(BOUNDS) + 1
 _NOISE_TIME = 10.0
 """Seconds that the noise of the load remembers."""
@@ -127,12 +126,9 @@ class ServiceModel:
         slots.busy[:] = 0.0
         in_flight = np.zeros(len(slots.pods))
         if len(rows):
-            per_pod = load / len(rows)
-            times = self._per_pod(rows, influence.pods, "service_time") * self.service.service_time + wait
-            own = np.clip(self._per_pod(rows, influence.pods, "errors") + self.service.errors + stale_errors, 0.0, 1.0)
-            for time in sorted(set(times.tolist())):
-                group = rows[times == time]
-                in_flight[group] = self._serve(group, per_pod, time, own[times == time], failing, called, dt, tick)
+            for group, time, own in self._groups(rows, influence.pods, wait, stale_errors):
+                where = slice(None) if len(group) == len(slots.pods) else group
+                in_flight[where] = self._serve(where, len(group), load / len(rows), time, own, failing, called, dt, tick)
         self.queue = float(slots.backlog.sum()) + tick.waiting
         total = sum(tick.failed.values()) + tick.served
         self._answer(tick, total, have_pods=bool(len(rows)))
@@ -172,6 +168,16 @@ class ServiceModel:
                 passing *= (1.0 - failing) ** dependency.calls
         return called, wait, 1.0 - passing
 
+    def _groups(self, rows: np.ndarray, effects: list[PodEffect], wait: float, more: float) -> list[tuple[np.ndarray, float, float]]:
+        """The ready pods by what they do: (rows, mean time of a request, share of errors of its own)."""
+        time, errors = self.service.service_time, self.service.errors + more
+        if not effects:
+            return [(rows, time + wait, min(1.0, errors))]
+        times = self._per_pod(rows, effects, "service_time") * time + wait
+        own = np.clip(self._per_pod(rows, effects, "errors") + errors, 0.0, 1.0)
+        pairs = np.column_stack((times, own))
+        return [(rows[(pairs == pair).all(axis=1)], *pair) for pair in sorted(set(map(tuple, pairs.tolist())))]
+
     def _per_pod(self, rows: np.ndarray, effects: list[PodEffect], name: str) -> np.ndarray:
         """What effects do to each of the pods: factors multiply, shares and rates add up."""
         factor = name == "service_time"
@@ -209,79 +215,82 @@ class ServiceModel:
 
     def _serve(
         self,
-        group: np.ndarray,
+        where: slice | np.ndarray,
+        count: int,
         load: float,
         time: float,
-        own: np.ndarray,
+        own: float,
         failing: float,
         called: list[tuple[Dependency, float, str]],
         dt: float,
         tick: Tick,
     ) -> np.ndarray:
-        """What one tick does on pods that take the same time for a request; returns the requests in flight on each."""
+        """What one tick does on `count` pods that do alike; returns the requests in flight on each."""
         service, slots, random = self.service, self.slots, self._random
-        rate = 1.0 / time
-        capacity = service.workers * rate
+        capacity = service.workers / time
         rho = load / capacity
-        arrived = random.poisson(load * dt, len(group))
-        backlog = slots.backlog[group]
-        if rho < STEADY and not backlog.any():
-            served, left, full = arrived, backlog, np.zeros_like(arrived)
+        arrived = random.poisson(load * dt, count)
+        backlog = slots.backlog[where]
+        waiting = int(backlog.sum())
+        delay, full = 0.0, None
+        if rho < STEADY and not waiting:
+            served, left = arrived, backlog
         else:
-            waiting = backlog + arrived
-            served = np.minimum(waiting, random.poisson(capacity * dt, len(group)))
-            left = waiting - served
+            there = backlog + arrived
+            served = np.minimum(there, random.poisson(capacity * dt, count))
+            left = there - served
             full = np.maximum(0, left - service.queue_limit)
             left = left - full
-        # Between here and there half of the change has happened; so that is what a request of this tick meets.
-        delay = float((backlog + left).mean()) / 2.0 / capacity
-        slots.backlog[group] = left
-        queue = steady(load, service.workers, rate)
-        mean = time + queue.wait + delay
+            # Between here and there half of the change has happened; so that is what a request of this tick meets.
+            delay = (waiting + int(left.sum())) / (2.0 * count * capacity)
+            slots.backlog[where] = left
+        queue = steady(load, service.workers, 1.0 / time)
+        self._mean = mean = time + queue.wait + delay
         spread, late = shares(queue, delay, service.timeout)
-        buckets = random.multinomial(served, spread)
-        slots.buckets[group] += np.cumsum(buckets, axis=1)
-        slots.seconds[group] += served * min(mean, service.timeout)
-        self._outcomes(group, served, full, own, failing, late, called, tick)
+        slots.buckets[where] += random.multinomial(served, spread).cumsum(axis=1)
+        slots.seconds[where] += served * min(mean, service.timeout)
         # Busy with what was served; a queue that is not empty at the end kept all workers busy.
-        slots.busy[group] = np.where(left > 0, 1.0, np.minimum(1.0, load / capacity))
-        tick.rate += float(served.sum()) / dt
-        tick.waiting += queue.length * len(group)
-        tick.served += int(served.sum())
-        self._mean = mean
-        flight: np.ndarray = served / dt * time + left
+        busy = min(1.0, rho)
+        slots.busy[where] = busy if full is None else np.where(left > 0, 1.0, busy)
+        total = int(served.sum())
+        self._outcomes(where, served, full, (own, failing, late), tick)
+        if total:
+            self._count_calls(where, served, called, tick)
+        tick.rate += total / dt
+        tick.waiting += queue.length * count
+        flight: np.ndarray = served * (time / dt) + left
         return flight
 
     def _outcomes(
-        self,
-        group: np.ndarray,
-        served: np.ndarray,
-        full: np.ndarray,
-        own: np.ndarray,
-        failing: float,
-        late: float,
-        called: list[tuple[Dependency, float, str]],
-        tick: Tick,
+        self, where: slice | np.ndarray, served: np.ndarray, full: np.ndarray | None, chances: tuple[float, float, float], tick: Tick
     ) -> None:
         """Draw how the served requests ended, in this order: too late, a call failed, an error of its own."""
-        slots, random = self.slots, self._random
-        too_late = random.binomial(served, late) if late > 1e-9 else np.zeros_like(served)
-        upstream = random.binomial(served - too_late, failing) if failing > 0 else np.zeros_like(served)
-        errors = random.binomial(served - too_late - upstream, own)
-        good = served - too_late - upstream - errors
-        for code, count in zip(CODES, (good, errors, upstream, full, too_late), strict=True):
-            slots.codes[group, CODES.index(code)] += count
-            total = int(count.sum())
-            if code != "200" and total:
-                tick.failed[code] = tick.failed.get(code, 0) + total
-        tick.served -= int((too_late + upstream + errors).sum())
+        own, failing, late = chances
+        upstream = (1.0 - late) * failing
+        errors = (1.0 - late) * (1.0 - failing) * own
+        # In the order of CODES; the queue's refusals are not drawn, they were counted.
+        drawn = self._random.multinomial(served, (max(0.0, 1.0 - late - upstream - errors), errors, upstream, 0.0, late))
+        if full is not None:
+            drawn[:, CODES.index("503")] = full
+        self.slots.codes[where] += drawn
+        good, *failed = drawn.sum(axis=0).tolist()
+        tick.served += good
+        for code, count in zip(CODES[1:], failed, strict=True):
+            if count:
+                tick.failed[code] = tick.failed.get(code, 0) + count
+
+    def _count_calls(self, where: slice | np.ndarray, served: np.ndarray, called: list[tuple[Dependency, float, str]], tick: Tick) -> None:
+        """The calls that the served requests made, and how many of them failed."""
         for index, (dependency, share, code) in enumerate(called):
-            calls = random.poisson(served * dependency.calls) if dependency.calls != 1.0 else served
-            failed = random.binomial(calls, share) if share > 0 else np.zeros_like(calls)
-            slots.calls[group, index, 0] += calls - failed
-            slots.calls[group, index, CALL_CODES.index(code)] += failed
-            if failed.any():
+            calls = self._random.poisson(served * dependency.calls) if dependency.calls != 1.0 else served
+            counts = self.slots.calls[where, index]
+            failed = self._random.binomial(calls, share) if share > 0 else None
+            counts[:, 0] += calls
+            if failed is not None and failed.any():
+                counts[:, 0] -= failed
+                counts[:, CALL_CODES.index(code)] += failed
                 tick.calls[dependency.name] = tick.calls.get(dependency.name, 0) + int(failed.sum())
+            self.slots.calls[where, index] = counts
 
     def _answer(self, tick: Tick, total: int, *, have_pods: bool) -> None:
         """What callers of the next tick meet."""
@@ -299,7 +308,8 @@ class ServiceModel:
         slots, memory = self.slots, self.service.memory
         if not len(slots.pods):
             return
-        slots.leaked += self._per_pod(np.arange(len(slots.pods)), effects, "leak") * dt
+        if effects:
+            slots.leaked += self._per_pod(np.arange(len(slots.pods)), effects, "leak") * dt
         shake = 1.0 + 0.005 * self._random.standard_normal(len(slots.pods))
         slots.memory = (memory.base + memory.per_request * in_flight) * shake + slots.leaked
         own = self.service.service_time / (self.service.service_time + wait)

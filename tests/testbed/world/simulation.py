@@ -161,7 +161,8 @@ class Simulation:
         answers = {key: model.answer for key, model in self.models.items()}
         for key, model in self.models.items():
             model.see(cluster.pods.get(key, ()))
-            contents = {name: content for (*place, name), content in caches.items() if tuple(place) == key}
+            uses = model.service.caches
+            contents = {cache.name: caches[*key, cache.name] for cache in uses if (*key, cache.name) in caches} if uses else {}
             asked = self._demand.get(key, 0.0)
             tick = model.step(now, dt, asked, found.get(key) or Influence(), answers, contents)
             self._follow(model.service, tick, contents, demand)
