@@ -18,6 +18,7 @@ from aiops.ports.cluster import ClusterView
 
 STALE_AFTER = 60.0
 MAX_CLIMB = 8
+_NO_RIGHT = ("Forbidden", "Unauthorized")
 
 
 class CachedObjectSource:
@@ -39,11 +40,12 @@ class CachedObjectSource:
         """
         if query.kind not in KINDS:
             raise SourceRejectedError(self._name, "BadQuery", f"unknown kind {query.kind!r}; known: {', '.join(KINDS)}")
-        self._require_sight(query.kind)
+        found = self._view.objects(query.kind)
+        self._require_sight(query.kind, listed=bool(found))
         labels: list[dict[str, str]] = []
         values: list[float] = []
         left_out, first = 0, ""
-        for obj in self._view.objects(query.kind):
+        for obj in found:
             try:
                 value = float(query.value.evaluate({"object": obj, "now": at}))
             except (ExpressionError, TypeError, ValueError) as error:
@@ -54,9 +56,10 @@ class CachedObjectSource:
         warnings = (f"{left_out} of {left_out + len(values)} objects left out, the first because: {first}",) if left_out else ()
         return SampleBatch(self._name, f"{query.kind}: {query.value.text}", at, tuple(labels), np.full(len(values), at), np.array(values, dtype=np.float64), warnings)
 
-    def _require_sight(self, kind: str) -> None:
+    def _require_sight(self, kind: str, *, listed: bool) -> None:
         sight = self._view.sight()
-        if kind in sight.errors:
+        # A watch that broke off a moment ago leaves its error until it is back; then what was listed still holds, as long as it is not stale.
+        if kind in sight.errors and (not listed or sight.errors[kind].startswith(_NO_RIGHT)):
             raise SourceUnavailableError(self._name, "NotSynced", f"{kind}: {sight.errors[kind]}")
         if not sight.synced:
             why = "; ".join(f"{k}: {v}" for k, v in sorted(sight.errors.items()))
