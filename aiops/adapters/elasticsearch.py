@@ -1,6 +1,6 @@
 """`LogSource` over Elasticsearch 8: counts by composite aggregation, samples by search_after within a point in time.
 
-The official client builds and reads the requests; its node is ours (`_node`), so deadline, size, TLS, credentials and errors are those of
+The official client builds and reads the requests; its node is ours (`elasticsearch_node`), so deadline, size, TLS, credentials and errors are those of
 `adapters.http`. The client never retries: the breaker and the next poll do. Neighbours: `adapters.memory_logs` is the same in memory.
 
 A record belongs to a group by exact values. A field that is mapped as analysed text is read through its `.keyword` sub-field, as Elasticsearch's
@@ -12,16 +12,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 
+from aiops.adapters.elasticsearch_node import node_class
 from aiops.adapters.http import HttpClient
 from aiops.domain.errors import SourceError, SourceGarbledError, SourceRejectedError, SourceUnavailableError
 from aiops.domain.rule import LogQuery
 from aiops.domain.series import LogLine, SampleBatch
 from aiops.ports.clock import Clock
+
+T = TypeVar("T")
 
 PAGE = 1000
 # Groups beyond `max_groups` are still read, up to this many times as many, so that those kept are the largest and not the first by name.
@@ -31,7 +34,6 @@ MAX_FIELDS = 100
 MAX_FIELD_TEXT = 2000
 MAPPING_SECONDS = 300.0
 _ANALYSED = frozenset({"text", "match_only_text", "annotated_text"})
-_UNAVAILABLE_TYPES = frozenset({"no_shard_available_action_exception", "cluster_block_exception", "master_not_discovered_exception"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,34 @@ class _Asked:
         return {"bool": {"filter": must, "must_not": forbidden}}
 
 
+class _Bucket(msgspec.Struct):
+    key: dict[str, Any]
+    doc_count: int
+
+
+class _Groups(msgspec.Struct):
+    buckets: list[_Bucket]
+    after_key: dict[str, Any] | None = None
+
+
+class _Failure(msgspec.Struct):
+    reason: dict[str, Any] = {}
+
+
+class _Shards(msgspec.Struct):
+    total: int = 0
+    failed: int = 0
+    failures: list[_Failure] = []
+
+
+class _About(msgspec.Struct, rename={"shards": "_shards", "clusters": "_clusters"}):
+    """What an answer says about its own completeness."""
+
+    timed_out: bool = False
+    shards: _Shards = msgspec.field(default_factory=_Shards)
+    clusters: dict[str, Any] = {}
+
+
 class ElasticsearchSource:
     """One Elasticsearch. Safe to use from several threads."""
 
@@ -61,7 +91,7 @@ class ElasticsearchSource:
         from elasticsearch import Elasticsearch
 
         self._name, self._http, self._clock = name, http, clock
-        self._client = Elasticsearch(http.options.url, node_class=_node(http), max_retries=0, retry_on_timeout=False)
+        self._client = Elasticsearch(http.options.url, node_class=node_class(http), max_retries=0, retry_on_timeout=False)
         self._lock = threading.Lock()
         self._mappings: dict[tuple[str, ...], tuple[float, Mapping[str, str]]] = {}
 
@@ -116,7 +146,7 @@ class ElasticsearchSource:
                     track_total_hits=False,
                     **({"search_after": after} if after else {}),
                 )
-                hits = _at(self._name, answer, "hits", "hits")
+                hits = _shaped(self._name, _at(self._name, answer, "hits", "hits"), list[Any])
                 lines += [self._line(hit, query) for hit in hits]
                 if len(hits) < size:
                     break
@@ -134,7 +164,8 @@ class ElasticsearchSource:
 
     def _grouped(self, asked: _Asked, at: float, warnings: dict[str, None]) -> Iterator[tuple[dict[str, str], float]]:
         """Every group, page by page, in the order of names; ends early after LOOK_BEYOND times the bound."""
-        query, after, seen = asked.query, None, 0
+        query, seen = asked.query, 0
+        after: dict[str, Any] | None = None
         fields = list(query.group_by)
         sources = [{str(i): {"terms": {"field": asked.exact[field], "missing_bucket": True}}} for i, field in enumerate(fields)]
         while True:
@@ -144,13 +175,11 @@ class ElasticsearchSource:
             groups = {"groups": {"composite": composite}}
             answer = self._search(index=query.index, size=0, query=asked.filter(at - query.window, at), aggs=groups, track_total_hits=False)
             self._note(answer, warnings)
-            found = _at(self._name, answer, "aggregations", "groups")
-            buckets = _at(self._name, found, "buckets")
-            for bucket in buckets:
-                key = _at(self._name, bucket, "key")
-                yield {field: _plain(key[str(i)]) for i, field in enumerate(fields) if key.get(str(i)) is not None}, float(bucket["doc_count"])
-            seen, after = seen + len(buckets), found.get("after_key")
-            if after is None or not buckets:
+            found = _shaped(self._name, _at(self._name, answer, "aggregations", "groups"), _Groups)
+            for bucket in found.buckets:
+                yield {field: _plain(bucket.key[str(i)]) for i, field in enumerate(fields) if bucket.key.get(str(i)) is not None}, float(bucket.doc_count)
+            seen, after = seen + len(found.buckets), found.after_key
+            if after is None or not found.buckets:
                 return
             if seen > query.max_groups * LOOK_BEYOND:
                 warnings[f"more than {seen} groups: not all were looked at"] = None
@@ -160,21 +189,19 @@ class ElasticsearchSource:
         query = asked.query
         answer = self._search(index=query.index, size=0, query=asked.filter(at - query.window, at), track_total_hits=True)
         self._note(answer, warnings)
-        count = float(_at(self._name, answer, "hits", "total", "value"))
+        count = _shaped(self._name, _at(self._name, answer, "hits", "total", "value"), float)
         if count > 0:
             yield {}, count
 
     def _note(self, answer: Any, warnings: dict[str, None]) -> None:
         """What the answer says about its own incompleteness."""
-        shards = answer.get("_shards") or {}
-        if shards.get("failed"):
-            failures = shards.get("failures") or [{}]
-            why = ((failures[0] or {}).get("reason") or {}).get("reason") or "no reason given"
-            warnings[self._http.scrubbed(f"{shards['failed']} of {shards.get('total')} shards failed: {why}")] = None
-        if answer.get("timed_out"):
+        about = _shaped(self._name, answer, _About)
+        if about.shards.failed:
+            why = next((f.reason.get("reason") for f in about.shards.failures), None) or "no reason given"
+            warnings[self._http.scrubbed(f"{about.shards.failed} of {about.shards.total} shards failed: {why}")] = None
+        if about.timed_out:
             warnings["the search timed out before every shard had answered"] = None
-        clusters = answer.get("_clusters") or {}
-        if clusters.get("skipped") or clusters.get("partial") or clusters.get("failed"):
+        if any(about.clusters.get(state) for state in ("skipped", "partial", "failed")):
             warnings["remote clusters were left out"] = None
 
     def _asked(self, query: LogQuery) -> _Asked:
@@ -193,7 +220,7 @@ class ElasticsearchSource:
     def _exact_fields(self, index: str, fields: Sequence[str]) -> Mapping[str, str]:
         asked = [name for field in fields for name in (field, f"{field}.keyword")]
         answer = self._call(self._client.field_caps, index=index, fields=asked, allow_no_indices=False)
-        known = _at(self._name, answer, "fields")
+        known = _shaped(self._name, _at(self._name, answer, "fields"), dict[str, dict[str, Any]])
         exact = {}
         for field in fields:
             if _ANALYSED.isdisjoint(known.get(field, {})):
@@ -233,49 +260,6 @@ class ElasticsearchSource:
             return
 
 
-class _Reply(NamedTuple):
-    """What the transport takes from a node."""
-
-    meta: Any
-    body: bytes
-
-
-def _node(http: HttpClient) -> Any:
-    """A node class for the client's transport, bound to one HttpClient."""
-    from elastic_transport import ApiResponseMeta, BaseNode, HttpHeaders
-
-    class Node(BaseNode):
-        """Sends by HttpClient; only 2xx reach the client, all else is raised here."""
-
-        _CLIENT_META_HTTP_CLIENT = ("rq", "2")
-
-        def perform_request(self, method: str, target: str, body: bytes | None = None, headers: Any = None, request_timeout: Any = None) -> Any:
-            del request_timeout
-            target = target.removeprefix(self.path_prefix) if self.path_prefix else target
-            answer = http.call(method, target, body=body or None, headers={str(k): str(v) for k, v in (headers or {}).items()})
-            if not 200 <= answer.status < 300:
-                raise _failure(http, answer.status, answer.headers, answer.body)
-            meta = ApiResponseMeta(status=answer.status, http_version="1.1", headers=HttpHeaders(answer.headers), duration=0.0, node=self.config)
-            return _Reply(meta, answer.body)
-
-    return Node
-
-
-def _failure(http: HttpClient, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
-    """The error for a status other than 2xx, with the type and reason that Elasticsearch gives."""
-    try:
-        error = msgspec.json.decode(body).get("error")
-        first = (error.get("root_cause") or [error])[0]
-        kind, text = str(first.get("type", "")), f"{first.get('type')}: {first.get('reason')}"
-    except (ValueError, AttributeError, IndexError):
-        return http.error_for(status, headers, body.decode(errors="replace"))
-    if kind == "index_not_found_exception":
-        return SourceRejectedError(http.name, "IndexMissing", http.scrubbed(text))
-    if kind in _UNAVAILABLE_TYPES:
-        return SourceUnavailableError(http.name, "ServerError", http.scrubbed(text))
-    return http.error_for(status, headers, text)
-
-
 def _at(name: str, answer: Any, *path: str) -> Any:
     """What stands at that path of an answer. Raises SourceGarbledError if nothing does."""
     for step in path:
@@ -283,6 +267,14 @@ def _at(name: str, answer: Any, *path: str) -> Any:
             raise SourceGarbledError(name, "Garbled", f"the answer has no {'.'.join(path)}")
         answer = answer[step]
     return answer
+
+
+def _shaped(name: str, value: Any, shape: type[T]) -> T:
+    """The value in this shape. Raises SourceGarbledError if it is of another."""
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise SourceGarbledError(name, "Garbled", str(error)) from error
 
 
 def _flat(source: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import email.utils
 import http.client
-import socket
-import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,28 +17,18 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from urllib3.util.ssl_match_hostname import CertificateError
 
 from aiops.adapters.credentials import SecretFile, Stamp, stamp
 from aiops.adapters.http_deadline import DeadlineAdapter, Limit, limited
+from aiops.adapters.http_errors import named, retry_after, root_of, sentence
 from aiops.domain.errors import SourceError, SourceGarbledError, SourceRejectedError, SourceThrottledError, SourceUnavailableError, trimmed
 from aiops.ports.clock import Clock
 
 CHUNK_BYTES = 512 * 1024
 ERROR_BODY_BYTES = 64 * 1024
 MAX_REDIRECTS = 3
-MAX_RETRY_AFTER_SECONDS = 3600.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BY_STATUS = {400: "BadQuery", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "NotFound", 413: "BadQuery", 414: "BadQuery", 422: "BadQuery"}
-_TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
-_CUT = (http.client.IncompleteRead, urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength)
-# RemoteDisconnected is also a BadStatusLine, so it must be seen as a connection's error first.
-_GARBLED = (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError, http.client.BadStatusLine, http.client.LineTooLong)
-_UNAVAILABLE: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((ssl.SSLError, CertificateError), "TlsFailed"),
-    ((ConnectionError,), "Refused"),
-    ((socket.gaierror,), "Unreachable"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +223,7 @@ class HttpClient:
                 with limited(limit):
                     return session.request(method, url, data=data, headers=dict(headers), timeout=timeouts, stream=True, allow_redirects=False)
             except requests.ConnectionError as error:
-                if last or not isinstance(_root(error), http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
+                if last or not isinstance(root_of(error), http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
                     raise
         raise AssertionError("not reached")
 
@@ -257,16 +245,10 @@ class HttpClient:
 
     def _error(self, error: BaseException, limit: Limit, *, begun: bool) -> SourceError:
         """Our name for an error. The libraries' texts hold addresses with queries, so only the innermost one is shown."""
-        root = _root(error)
-        text = self.scrubbed(f"{self._origin}: {_sentence(root)}")
-        if limit.remaining() <= 0 or isinstance(root, _TIMEOUTS):
-            return SourceUnavailableError(self.name, "Timeout", f"{self._origin}: no whole answer in time (deadline {self.options.deadline:g} s)")
-        if isinstance(root, _CUT) or (begun and isinstance(root, ConnectionError | ssl.SSLEOFError)):
-            return SourceGarbledError(self.name, "Truncated", f"{self._origin}: the answer was cut off")
-        if isinstance(root, _GARBLED) and not isinstance(root, ConnectionError):
-            return SourceGarbledError(self.name, "Garbled", text)
-        reason = next((name for kinds, name in _UNAVAILABLE if isinstance(root, kinds)), "Unreachable")
-        return SourceUnavailableError(self.name, reason, text)
+        text = self.scrubbed(f"{self._origin}: {sentence(error)}")
+        if limit.remaining() <= 0:
+            return SourceUnavailableError(self.name, "Timeout", f"{self._origin}: no whole answer within {self.options.deadline:g} s")
+        return named(self.name, error, text, begun=begun)
 
 
 class _Session(requests.Session):
@@ -315,20 +297,6 @@ class Streamed:
         return piece
 
 
-def retry_after(text: str | None, clock: Clock) -> float | None:
-    """Seconds from a Retry-After header (RFC 9110: seconds or a date), between 0 and an hour; None if absent or unreadable."""
-    if text is None:
-        return None
-    if text.strip().isdecimal():
-        seconds = float(text)
-    else:
-        try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - clock.now()
-        except (ValueError, OverflowError):
-            return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
-
-
 def _origin(url: str) -> str:
     """scheme://host:port in lower case, without anything that could be secret."""
     try:
@@ -339,22 +307,3 @@ def _origin(url: str) -> str:
     if not parts.hostname:
         return "an unreadable address"
     return f"{parts.scheme.lower()}://{(parts.hostname or '').lower()}:{port}"
-
-
-def _root(error: BaseException) -> BaseException:
-    """The innermost error: requests wraps urllib3's, which wraps the socket's, each in its own way."""
-    for _ in range(10):
-        if isinstance(error, urllib3.exceptions.DecodeError):
-            return error
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((a for a in reversed(error.args) if isinstance(a, BaseException)), None) or error.__cause__
-        if inner is None:
-            return error
-        error = inner
-    return error
-
-
-def _sentence(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or getattr(error, "verify_message", None) or str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

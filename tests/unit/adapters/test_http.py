@@ -13,7 +13,8 @@ import requests
 import responses
 
 from aiops.adapters.clock import SystemClock
-from aiops.adapters.http import HttpClient, HttpOptions, retry_after
+from aiops.adapters.http import HttpClient, HttpOptions
+from aiops.adapters.http_errors import retry_after
 from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.domain.errors import SourceError, SourceGarbledError, SourceRejectedError, SourceThrottledError, SourceUnavailableError
 from tests.unit.adapters.raw_server import RawServer, drips, in_turn, says, serving, silent
