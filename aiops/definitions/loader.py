@@ -28,6 +28,7 @@ from aiops.domain.errors import Problem
 from aiops.domain.rule import Rule
 from aiops.domain.runbook import ActionSpec, Runbook
 
+KINDS = ("RuleSet", "Runbook")
 SUFFIXES = (".yaml", ".yml")
 TEST_SUFFIXES = (".test.yaml", ".test.yml")
 
@@ -56,16 +57,15 @@ def load_definitions(
     sources: Mapping[str, str] | None = None,
     guards: Collection[str] | None = None,
 ) -> Definitions:
-    """Read all rules and runbooks below these files and folders.
+    """Read all rules and runbooks below these files and folders; each document says by its `kind` what it is.
 
     `sources` maps configured source names to their type (`prometheus`, `elasticsearch`, …) and `guards` names the guards there are; None means
     that nothing is known about them and nothing is checked.
     """
     loading = _Loading(actions, sources, guards)
-    for kind, paths in (("RuleSet", rule_paths), ("Runbook", runbook_paths)):
-        for path in paths:
-            for file in loading.files(Path(path)):
-                loading.read(file, kind)
+    for path in (*rule_paths, *runbook_paths):
+        for file in loading.files(Path(path)):
+            loading.read(file)
     problems = sorted(loading.problems, key=lambda p: (p.file, p.line))
     return Definitions(tuple(loading.rules), tuple(loading.runbooks), tuple(problems), _digest(loading.contents), tuple(loading.notes))
 
@@ -101,7 +101,7 @@ class _Loading:
     def _unreadable(self, error: OSError) -> None:
         self.problems.append(Problem(str(error.filename), 1, "path", f"cannot be read: {error.strerror}"))
 
-    def read(self, path: Path, kind: str) -> None:
+    def read(self, path: Path) -> None:
         """All documents of one file; a file that two paths lead to is read once."""
         if path.resolve() in self.done:
             return
@@ -120,17 +120,17 @@ class _Loading:
         documents, problems = read_documents(text, file)
         self.problems.extend(problems)
         for document in documents:
-            self._document(document, file, kind)
+            self._document(document, file)
 
-    def _document(self, document: Document, file: str, kind: str) -> None:
+    def _document(self, document: Document, file: str) -> None:
         data = document.data
         if not isinstance(data, dict):
-            self.problems.append(Problem(file, document.line(()), "document", f"must be a map with apiVersion: {API_VERSION} and kind: {kind}"))
+            self.problems.append(Problem(file, document.line(()), "document", f"must be a map with apiVersion: {API_VERSION} and kind: {' or '.join(KINDS)}"))
             return
-        given = data.get("kind")
-        if given != kind:
-            words = "kind is missing" if given is None else f"kind {str(given)[:40]!r} is not allowed here"
-            self.problems.append(Problem(file, document.line(("kind",)), "kind", suggestion(words, str(given), [kind])))
+        kind = data.get("kind")
+        if kind not in KINDS:
+            words = "kind is missing" if kind is None else f"kind {str(kind)[:40]!r} is not allowed here"
+            self.problems.append(Problem(file, document.line(("kind",)), "kind", suggestion(words, kind, list(KINDS))))
             return
         self.contents.append(data)
         if kind == "RuleSet":

@@ -297,9 +297,10 @@ def test_all_problems_of_a_run_are_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("- a", "1: document: must be a map with apiVersion: aiops/v1 and kind: RuleSet"),
-        ("a: 1", "1: kind: kind is missing; allowed: RuleSet"),
-        ("\nkind: Runbook", "2: kind: kind 'Runbook' is not allowed here; allowed: RuleSet"),
+        ("- a", "1: document: must be a map with apiVersion: aiops/v1 and kind: RuleSet or Runbook"),
+        ("a: 1", "1: kind: kind is missing; allowed: RuleSet, Runbook"),
+        ("\nkind: Runbok", "2: kind: kind 'Runbok' is not allowed here; did you mean 'Runbook'? allowed: RuleSet, Runbook"),
+        ("kind: [Runbook]", "1: kind: kind \"['Runbook']\" is not allowed here; allowed: RuleSet, Runbook"),
         ("kind: RuleSet\napiVersion: v2\nmetadata: {name: x}\nrules: [1]", "2: apiVersion: 'v2' is not allowed"),
         ("kind: RuleSet\napiVersion: aiops/v1\nmetadata: {name: x}\nrules: {}", "4: rules: must be a list"),
         ("kind: RuleSet\napiVersion: aiops/v1\nmetadata: {nam: x}\nrules: []\n", "3: metadata.name: is missing"),
@@ -362,6 +363,14 @@ def test_what_asks_a_source_that_is_not_there_is_left_out_with_a_note(tmp_path: 
         "6: rules[1]: the rule b is left out: the settings have no source of type elasticsearch",
         "1: needsSight[0]: the runbook fix is left out: the settings have no source of type elasticsearch",
     ]
+
+
+def test_documents_say_what_they_are(tmp_path: Path) -> None:
+    """One folder may hold both, and may be named twice."""
+    (tmp_path / "both.yaml").write_text(RUNBOOK_HEAD + GOOD_STEPS + "---\n" + RULES_HEAD + GOOD_RULE)
+    definitions = load_definitions([tmp_path], [tmp_path], actions=ACTIONS)
+    assert not definitions.problems
+    assert ([r.name for r in definitions.rules], [r.name for r in definitions.runbooks]) == (["up"], ["fix"])
 
 
 def test_several_sources_of_a_type_must_be_named(tmp_path: Path) -> None:
