@@ -1,0 +1,99 @@
+"""The whole engine in the virtual world: the product's own composition, acting on an in-memory cluster, read by the world's episodes.
+
+Neighbours: `test_faults` tells stories with it; `tests.testbed.world.virtual` is the world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiops.adapters.dry_run import DryRunCache, DryRunWriter
+from aiops.adapters.memory_cluster import MemoryCluster
+from aiops.adapters.memory_logs import MemoryLogs
+from aiops.adapters.memory_notifier import MemoryNotifier
+from aiops.adapters.objects import CachedObjectSource
+from aiops.adapters.schedule_virtual import VirtualTime
+from aiops.adapters.snapshots import MemorySnapshots
+from aiops.adapters.store import SqlStore, open_store
+from aiops.app.check import load_or_raise
+from aiops.app.compose import Core, Outside, assemble, start
+from aiops.app.config import read_settings
+from aiops.app.virtual import replay_settings
+from aiops.execution.desk import Hands
+from aiops.pipeline.poller import Sources
+from aiops.ports.cluster import Cluster
+from aiops.ports.telemetry import NullTelemetry
+from aiops.settings import Settings
+from tests.testbed.world.episodes import Episode
+from tests.testbed.world.faults import read_faults
+from tests.testbed.world.services import read_services
+from tests.testbed.world.virtual import VirtualWorld
+
+WORLD = Path(__file__).parents[1] / "testbed" / "world"
+START = 1_767_260_000.0
+
+
+@dataclass
+class Story:
+    """A world with the engine in it. `act` False is dry-run. Time runs by `run`."""
+
+    act: bool = True
+    services: Path = WORLD / "services"
+    faults: Path = WORLD / "faults"
+    settings: Settings = field(default_factory=lambda: read_settings(None))
+    seed: int = 0
+    dark: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.errors: list[str] = []
+        self.time = VirtualTime(START, on_error=lambda name, error: self.errors.append(f"{name}: {type(error).__name__}: {error}"))
+        self.cluster = MemoryCluster(self.time)
+        logs = MemoryLogs("elasticsearch", indices=("logs-shop",))
+        services = read_services([self.services])
+        self.world = VirtualWorld(self.time, services, read_faults([self.faults], services), seed=self.seed, cluster=self.cluster, logs=logs)
+        self.world.start()
+        self.store: SqlStore = open_store("sqlite:///:memory:")
+        self.notifier = MemoryNotifier()
+        self.core = self._compose()
+
+    def _compose(self) -> Core:
+        world, view, reader = self.world, self.cluster.view(), self.cluster.reader
+        dry = Cluster("default", reader, DryRunWriter(reader, self.cluster.writer(dry_run=True)), view, simulated=True, facts={})
+        wet = Cluster("default", reader, self.cluster.writer("aiops"), view, simulated=False, facts={})
+        rehearsal = Hands({"default": dry}, {name: DryRunCache(c) for name, c in world.caches.items()}, simulated=True)
+        acting = Hands({"default": wet}, dict(world.caches), simulated=False) if self.act else rehearsal
+        outside = Outside(
+            clock=self.time, schedule=self.time, store=self.store, telemetry=NullTelemetry(), snapshots=MemorySnapshots(),
+            sources=Sources({"prometheus": world.metrics}, {"elasticsearch": world.logs}, {"kubernetes": CachedObjectSource(view, self.time)}),
+            views={"default": view}, acting=acting, rehearsal=rehearsal, notifier=self.notifier,
+        )
+        core = assemble(outside, replay_settings(self.settings), dry_run=not self.act, owner="story", reload=lambda: "")
+        start(core, load_or_raise(self.settings))
+        return core
+
+    def run(self, seconds: float) -> Story:
+        """Let time pass."""
+        self.time.run_until(self.time.now() + seconds)
+        assert self.errors == []
+        return self
+
+    def given_quiet(self, seconds: float = 420.0) -> Story:
+        """A time in which nothing is wrong, long enough for what learns to have learned."""
+        return self.run(seconds)
+
+    def when(self, fault: str) -> Story:
+        """A fault begins."""
+        self.world.switch_on(fault)
+        return self
+
+    def episode(self, fault: str) -> Episode:
+        """What became of it."""
+        return self.world.episode(fault)
+
+    def told(self) -> str:
+        """Decisions and runs, for the message of a failing test."""
+        runs = [f"{r.created_at - START:.0f}: {r.plan.runbook} on {r.target}: {r.state.value} {r.result}" for r in self.store.executions()]
+        incidents = [f"{i.opened_at - START:.0f}: {i.title} {i.state.value} {i.symptoms}" for i in self.store.incidents()]
+        lines = [f"{d.at - START:.0f} {d.stage.value} {d.passed} {d.subject} {d.reason} {d.detail[:160]}" for d in self.store.decisions(limit=120)]
+        return "\n".join([*incidents, *runs, *lines])
