@@ -73,7 +73,8 @@ def _send(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     run = replace(lane.keep(run, prepared), state=lane.intended, attempt=run.attempt + 1, key=context.key, due_at=context.now)
     intent = desk.entry(
         execution, lane.intent, step=step.name, attempt=run.attempt, key=context.key, action=step.action, request=redacted(prepared.request),
-        pre_state=dict(prepared.pre_state), leaves=dict(prepared.leaves), inverse=dict(prepared.inverse), token=desk.leases.current(name).token,
+        pre_state=dict(prepared.pre_state), leaves=dict(prepared.leaves), inverse=dict(prepared.inverse), output=dict(prepared.output),
+        token=desk.leases.current(name).token,
     )
     execution = desk.save(settle_due(with_step(execution, run), context.now), intent, quiet=True)
     if not desk.leases.enough(name):  # the disk took its time: another owner might have begun before our request lands

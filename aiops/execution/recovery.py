@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aiops.domain.errors import CacheUnavailableError, ClusterError, ClusterUnavailableError
-from aiops.domain.execution import EntryKind, Execution, StepRun
+from aiops.domain.execution import EntryKind, Execution, JournalEntry, StepRun
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import PlannedStep
 from aiops.domain.runbook import EffectClass
-from aiops.execution.actions.contract import Looked
+from aiops.execution.actions.contract import Looked, Prepared, Seen
 from aiops.execution.desk import Desk, ids, log
 from aiops.execution.failures import MALFORMED, result_of
 from aiops.execution.lanes import Lane
@@ -24,14 +24,14 @@ _UNKNOWN = Result(Outcome.INCONCLUSIVE, "EffectUnknown", "whether it happened ca
 
 def resolve(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Execution:
     """One intended step, looked up."""
-    looked = _look(desk, execution, step, run, lane)
-    if not isinstance(looked, Looked):
-        return looked
-    log.info("looked for %s: %s", run.key, looked, extra=ids(execution))
-    entry = desk.entry(execution, EntryKind.LOOKED, step=step.name, attempt=run.attempt, key=run.key, looked=looked.value)
-    if looked is Looked.HAPPENED:
-        return defer(desk, execution, replace(run, state=lane.started, effect=True), 0.0, entry)
-    if looked is Looked.UNKNOWN:
+    seen = _look(desk, execution, step, run, lane)
+    if not isinstance(seen, Seen):
+        return seen
+    log.info("looked for %s: %s", run.key, seen.looked, extra=ids(execution))
+    if seen.looked is Looked.HAPPENED:
+        return _go_on(desk, execution, step, run, lane, seen)
+    entry = _entry(desk, execution, step, run, seen)
+    if seen.looked is Looked.UNKNOWN:
         return settle(desk, execution, step, run, lane, _UNKNOWN, entry)
     run = replace(run, lost=run.lost + 1)
     if run.lost > desk.settings.recoveries:
@@ -42,20 +42,34 @@ def resolve(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, l
 
 def after_refusal(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, error: ClusterError) -> Execution:
     """A `test` failed or the object was busy: perhaps because an earlier try of this step did happen after all."""
-    looked = _look(desk, execution, step, run, lane)
-    if not isinstance(looked, Looked):
-        return looked
-    if looked is Looked.HAPPENED:
-        entry = desk.entry(execution, EntryKind.LOOKED, step=step.name, attempt=run.attempt, key=run.key, looked=looked.value, refused=str(error))
-        return defer(desk, execution, replace(run, state=lane.started, effect=True), 0.0, entry)
+    seen = _look(desk, execution, step, run, lane)
+    if not isinstance(seen, Seen):
+        return seen
+    if seen.looked is Looked.HAPPENED:
+        return _go_on(desk, execution, step, run, lane, seen)
     return retry_or_settle(desk, execution, step, run, lane, *result_of(error))
 
 
-def _look(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Looked | Execution:
+def _go_on(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, seen: Seen) -> Execution:
+    """It happened. If an earlier try did it, what that one intended is what stands there, and its intent is in the journal."""
+    entry = _entry(desk, execution, step, run, seen)
+    if seen.key and seen.key != run.key:
+        for intent in desk.store.journal(execution.id):
+            if intent.kind is lane.intent and intent.data.get("key") == seen.key:
+                kept = {name: intent.data.get(name, {}) for name in ("pre_state", "leaves", "inverse", "output")}
+                run = lane.keep(run, Prepared(**kept))
+    return defer(desk, execution, replace(run, state=lane.started, effect=True), 0.0, entry)
+
+
+def _entry(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, seen: Seen) -> JournalEntry:
+    return desk.entry(execution, EntryKind.LOOKED, step=step.name, attempt=run.attempt, key=run.key, looked=seen.looked.value, found=seen.key)
+
+
+def _look(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Seen | Execution:
     """The answer, or the run as saved because none could be had."""
     action = desk.actions.get(step.action)
     if action is None or action.spec.effect is EffectClass.AT_MOST_ONCE:
-        return Looked.UNKNOWN
+        return Seen(Looked.UNKNOWN)
     try:
         return action.look(desk.context(execution, lane.label(step), run.attempt), lane.kept(run))
     except ClusterUnavailableError as error:

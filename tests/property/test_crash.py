@@ -227,6 +227,21 @@ def test_a_request_that_lands_long_after_its_time_out_adds_nothing(name: str, se
     assert_as_told(stage, execution, story)
 
 
+@pytest.mark.parametrize("name", ["scale", "restart", "rollback"])
+def test_a_late_request_that_overtakes_the_second_try_counts_for_it(name: str) -> None:
+    """Looked for and not found, tried again; but the first request lands while the second is on its way, which is then refused."""
+    story = STORIES[name]
+    stage, execution = set_up(story, Fate())
+    network = Network(stage, late=1)
+    stage.writer = network
+    stage.restart()
+    stage.executor.advance(execution.id)
+    network._before = network.arrive
+    stage.run(execution)
+    assert_as_told(stage, execution, story)
+    assert stage.get(execution).steps[0].attempt == 2
+
+
 @pytest.mark.parametrize("owner", ["one", "two"])
 @pytest.mark.parametrize("name", ["scale", "restart", "rollback"])
 def test_a_frozen_owner_that_wakes_up_changes_nothing(name: str, owner: str) -> None:

@@ -92,6 +92,14 @@ class Looked(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """The answer to a look; `key` is the operation key that was found, which may be that of an earlier try."""
+
+    looked: Looked
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The step's work is complete."""
 
@@ -134,7 +142,7 @@ class Action(Protocol):
         """Send it, once."""
         ...
 
-    def look(self, context: Context, prepared: Prepared) -> Looked:
+    def look(self, context: Context, prepared: Prepared) -> Seen:
         """Did a try of this step happen? Asked after a crash, after a lost answer and after a refused precondition."""
         ...
 

@@ -11,7 +11,7 @@ from typing import Any
 from aiops.domain.message import Message, MessageKind
 from aiops.domain.runbook import ActionSpec, EffectClass, ParamSpec
 from aiops.domain.signal import Severity
-from aiops.execution.actions.contract import Checked, Context, Done, Effect, Looked, Prepared
+from aiops.execution.actions.contract import Checked, Context, Done, Effect, Looked, Prepared, Seen
 
 MAX_TEXT = 2_500
 """Characters; a chat section takes 3,000."""
@@ -49,9 +49,9 @@ class Notify:
         )
         return Effect(applied=True, note=f"tells {len(messages)} channel(s)", messages=messages)
 
-    def look(self, context: Context, prepared: Prepared) -> Looked:  # noqa: ARG002 (the contract's signature)
+    def look(self, context: Context, prepared: Prepared) -> Seen:  # noqa: ARG002 (the contract's signature)
         """What was told was recorded in the same transaction; where no record is, nothing was told."""
-        return Looked.NOT
+        return Seen(Looked.NOT)
 
     def check(self, context: Context, prepared: Prepared, started_at: float) -> Checked:  # noqa: ARG002 (the contract's signature)
         """Delivery is the outbox's matter."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.runbook import ActionSpec, EffectClass, ParamSpec
-from aiops.execution.actions.contract import ActionRefusedError, Checked, Context, Done, Effect, Failed, Looked, Prepared
+from aiops.execution.actions.contract import ActionRefusedError, Checked, Context, Done, Effect, Failed, Looked, Prepared, Seen
 
 LIMIT = 1_000_000
 
@@ -49,9 +49,9 @@ class RedisFlush:
         output = {"matched": result.matched, "removed": result.removed, "finished": result.finished, "sample": list(result.sample)}
         return Effect(applied=result.applied, note=words, output=output)
 
-    def look(self, context: Context, prepared: Prepared) -> Looked:  # noqa: ARG002 (the contract's signature)
+    def look(self, context: Context, prepared: Prepared) -> Seen:  # noqa: ARG002 (the contract's signature)
         """Never known, never needed: doing it again is harmless."""
-        return Looked.NOT
+        return Seen(Looked.NOT)
 
     def check(self, context: Context, prepared: Prepared, started_at: float) -> Checked:  # noqa: ARG002 (the contract's signature)
         """Whole, or cut off by the bound."""

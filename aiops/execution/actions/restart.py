@@ -13,7 +13,7 @@ from typing import Any
 from aiops.domain.runbook import ActionSpec, EffectClass, Permission
 from aiops.domain.target import JsonObject
 from aiops.execution.actions import rollout, stamped
-from aiops.execution.actions.contract import Checked, Context, Effect, Looked, Prepared
+from aiops.execution.actions.contract import Checked, Context, Effect, Prepared, Seen
 
 _VERBS = ("get", "patch")
 
@@ -78,7 +78,7 @@ class Restart:
         """One JSON patch."""
         return stamped.send(context, prepared, relied)
 
-    def look(self, context: Context, prepared: Prepared) -> Looked:
+    def look(self, context: Context, prepared: Prepared) -> Seen:
         """By the stamp."""
         return stamped.look(context, prepared, relied)
 

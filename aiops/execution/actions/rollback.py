@@ -13,7 +13,7 @@ from aiops.domain.outcome import Outcome, Result
 from aiops.domain.runbook import ActionSpec, EffectClass, ParamSpec, Permission
 from aiops.domain.target import JsonObject
 from aiops.execution.actions import rollout, stamped
-from aiops.execution.actions.contract import Checked, Context, Effect, Looked, Prepared
+from aiops.execution.actions.contract import Checked, Context, Effect, Prepared, Seen
 
 REVISION = "deployment.kubernetes.io/revision"
 HASH_LABEL = "pod-template-hash"
@@ -135,7 +135,7 @@ class Rollback:
         """One JSON patch."""
         return stamped.send(context, prepared, relied)
 
-    def look(self, context: Context, prepared: Prepared) -> Looked:
+    def look(self, context: Context, prepared: Prepared) -> Seen:
         """By the stamp."""
         return stamped.look(context, prepared, relied)
 

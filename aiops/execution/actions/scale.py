@@ -14,7 +14,7 @@ from aiops.domain.outcome import Outcome, Result
 from aiops.domain.runbook import ActionSpec, EffectClass, ParamSpec, Permission
 from aiops.domain.target import JsonObject
 from aiops.execution.actions import stamped
-from aiops.execution.actions.contract import Checked, Context, Done, Effect, Failed, Looked, Prepared, Waiting
+from aiops.execution.actions.contract import Checked, Context, Done, Effect, Failed, Prepared, Seen, Waiting
 
 _CHANGE = re.compile(r"([+-])(\d{1,6}(?:\.\d{1,6})?)(%?)", re.ASCII)
 MAXIMUM = 10_000
@@ -116,7 +116,7 @@ class Scale:
         """One JSON patch."""
         return stamped.send(context, prepared, relied)
 
-    def look(self, context: Context, prepared: Prepared) -> Looked:
+    def look(self, context: Context, prepared: Prepared) -> Seen:
         """By the stamp."""
         return stamped.look(context, prepared, relied)
 

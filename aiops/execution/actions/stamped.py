@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiops.domain.target import JsonObject
-from aiops.execution.actions.contract import STAMP, Context, Effect, Looked, Prepared
+from aiops.execution.actions.contract import STAMP, Context, Effect, Looked, Prepared, Seen
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 """The annotation by which `kubectl rollout restart` marks a template, and so do we."""
@@ -70,7 +70,7 @@ def send(context: Context, prepared: Prepared, relied: Relied) -> Effect:
     return Effect(applied=result.applied, write=replace(result, before=result.before or prepared.before), note=result.note, leaves=leaves)
 
 
-def look(context: Context, prepared: Prepared, relied: Relied) -> Looked:
+def look(context: Context, prepared: Prepared, relied: Relied) -> Seen:
     """HAPPENED if the object bears a stamp of this step. NOT only if all that was relied on still stands.
 
     Where a person or a controller changed those values meanwhile and no stamp of ours is there, a stamp may have been wiped with them:
@@ -79,9 +79,9 @@ def look(context: Context, prepared: Prepared, relied: Relied) -> Looked:
     obj = context.cluster.reader.get(context.target)
     stamp = stamp_of(obj)
     if stamp is not None and stamp.startswith(context.series):
-        return Looked.HAPPENED if obj["metadata"]["uid"] == prepared.pre_state.get("uid") else Looked.UNKNOWN
+        return Seen(Looked.HAPPENED, stamp) if obj["metadata"]["uid"] == prepared.pre_state.get("uid") else Seen(Looked.UNKNOWN)
     if relied(obj) == dict(prepared.pre_state):
-        return Looked.NOT
+        return Seen(Looked.NOT)
     if stamp is not None and stamp == prepared.pre_state.get("stamp"):
-        return Looked.NOT  # the former stamp is still there, so our patch, which replaces it, was never applied
-    return Looked.UNKNOWN
+        return Seen(Looked.NOT)  # the former stamp is still there, so our patch, which replaces it, was never applied
+    return Seen(Looked.UNKNOWN)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiops.domain.runbook import ActionSpec, EffectClass, ParamSpec
-from aiops.execution.actions.contract import Checked, Context, Done, Effect, Looked, Prepared, Waiting
+from aiops.execution.actions.contract import Checked, Context, Done, Effect, Looked, Prepared, Seen, Waiting
 
 
 class Wait:
@@ -27,9 +27,9 @@ class Wait:
         """Nothing is sent."""
         return Effect(applied=True, note=f"waits {prepared.output['for']:g} s")
 
-    def look(self, context: Context, prepared: Prepared) -> Looked:  # noqa: ARG002 (the contract's signature)
+    def look(self, context: Context, prepared: Prepared) -> Seen:  # noqa: ARG002 (the contract's signature)
         """Waiting anew is harmless."""
-        return Looked.NOT
+        return Seen(Looked.NOT)
 
     def check(self, context: Context, prepared: Prepared, started_at: float) -> Checked:
         """The time has come, or when it will."""

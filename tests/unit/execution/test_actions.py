@@ -15,7 +15,7 @@ from aiops.domain.runbook import EffectClass, Retry
 from aiops.domain.target import TargetRef
 from aiops.execution.actions import rollback, rollout, stamped
 from aiops.execution.actions import scale as scaling
-from aiops.execution.actions.contract import STAMP, Context, Done, Failed, Looked, Waiting
+from aiops.execution.actions.contract import STAMP, Context, Done, Failed, Looked, Seen, Waiting
 from aiops.execution.actions.registry import REGISTRY, SPECS
 from tests.unit.execution.stage import CHECKOUT, START, Stage, deployment, scale, step
 
@@ -142,29 +142,29 @@ def test_looking():
     stage = Stage()
     ready = prepared(stage, "scale", by="+1")
     action = REGISTRY["scale"]
-    assert action.look(context(stage), ready) is Looked.NOT
+    assert action.look(context(stage), ready) == Seen(Looked.NOT)
     action.start(context(stage), ready)
-    assert action.look(context(stage), ready) is Looked.HAPPENED
-    assert action.look(context(stage, "run-1.step.7"), ready) is Looked.HAPPENED  # an earlier try of the same step
-    assert action.look(context(stage, "run-2.step.1"), ready) is Looked.UNKNOWN
+    assert action.look(context(stage), ready) == Seen(Looked.HAPPENED, "run-1.step.1")
+    assert action.look(context(stage, "run-1.step.7"), ready) == Seen(Looked.HAPPENED, "run-1.step.1")  # an earlier try of the same step
+    assert action.look(context(stage, "run-2.step.1"), ready) == Seen(Looked.UNKNOWN)
 
 
 def test_looking_after_somebody_changed_the_count():
     stage = Stage()
     ready = prepared(stage, "scale", by="+1")
     stage.patch_by("hpa", {"spec": {"replicas": 9}})
-    assert REGISTRY["scale"].look(context(stage), ready) is Looked.UNKNOWN
+    assert REGISTRY["scale"].look(context(stage), ready) == Seen(Looked.UNKNOWN)
     stage.patch_by("aiops-before", {"metadata": {"annotations": {STAMP: "run-0.step.1"}}})
     ready = prepared(stage, "scale", by="+1")
     stage.patch_by("hpa", {"spec": {"replicas": 8}})
-    assert REGISTRY["scale"].look(context(stage), ready) is Looked.NOT  # the former stamp is there, which ours would have replaced
+    assert REGISTRY["scale"].look(context(stage), ready) == Seen(Looked.NOT)  # the former stamp is there, which ours would have replaced
 
 
 def test_a_step_name_that_begins_like_another_is_not_taken_for_it():
     stage = Stage()
     REGISTRY["scale"].start(context(stage, "run-1.step-b.1"), prepared(stage, "scale", "run-1.step-b.1", by="+1"))
     ready = prepared(stage, "scale", "run-1.step.1", by="+1")
-    assert REGISTRY["scale"].look(context(stage, "run-1.step.1"), ready) is Looked.NOT
+    assert REGISTRY["scale"].look(context(stage, "run-1.step.1"), ready) == Seen(Looked.NOT)
 
 
 def workload(kind: str, status: dict[str, Any], **spec: Any) -> dict[str, Any]:

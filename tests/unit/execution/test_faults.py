@@ -199,6 +199,20 @@ def test_nothing_is_sent_when_the_intent_took_too_long_to_write(stage):
     assert len(stage.writes) == 1
 
 
+def test_a_slow_read_costs_a_renewal_and_no_attempt(stage):
+    class Slow(Down):
+        def get(self, ref):
+            if not self.up:
+                self.up = True
+                stage.pass_time(stage.settings.lease_ttl - stage.settings.needed + 1)
+            return stage.memory.reader.get(ref)
+
+    stage.reader = Slow(stage.memory.reader, (), None)
+    stage.restart()
+    done = stage.run(stage.submit(scale()))
+    assert (done.result.outcome, done.steps[0].attempt) == (Outcome.SUCCEEDED, 1)
+
+
 class SetClock:
     """A wall clock that somebody sets, beside a monotonic one that nobody can."""
 
