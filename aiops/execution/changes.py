@@ -80,7 +80,13 @@ def _entry(head: str, value: Any, indent: str) -> Iterator[str]:
 def _scalar(value: Any) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _RESERVED:
         return value
-    return json.dumps(value)
+    # What has no glyph (controls, direction marks, line separators) is escaped as YAML has it, the rest stays readable.
+    return "".join(c if c.isprintable() else _escaped(c) for c in json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def unified(before: JsonObject | None, after: JsonObject | None) -> str:
