@@ -12,6 +12,7 @@ from aiops.app.config import read_settings
 from aiops.definitions.loader import Definitions, load_definitions
 from aiops.domain.errors import DefinitionError, Problem
 from aiops.execution.actions.registry import SPECS
+from aiops.remediate.guardrails import GUARDS
 from aiops.settings import Settings
 
 PACK_SOURCES = {"prometheus": "prometheus", "elasticsearch": "elasticsearch", "kubernetes": "kubernetes"}
@@ -28,12 +29,13 @@ class CheckResult:
 
 
 def load(settings: Settings) -> Definitions:
-    """Rules and runbooks of the settings; their problems are in the answer.
+    """Rules and runbooks of the settings; their problems are in the answer, and what is left out for want of a source is in its notes.
 
-    The names that the shipped packs use are known even where the settings have no such source: those rules rest. Any other name is a slip.
+    Without any source in the settings the packs' own names count, so that `aiops check` judges the packs themselves.
     """
     sources = {name: s.type for name, s in settings.sources.items()}
-    return load_definitions(settings.rules, settings.runbooks, actions=SPECS, sources=PACK_SOURCES | sources)
+    known = sources | {"kubernetes": "kubernetes"} if sources else PACK_SOURCES
+    return load_definitions(settings.rules, settings.runbooks, actions=SPECS, sources=known, guards=GUARDS)
 
 
 def load_or_raise(settings: Settings) -> Definitions:

@@ -115,6 +115,7 @@ class Flow:
         """Load what the last run left, and schedule everything. Runs of a former process are taken over by the engine's own tick."""
         p = self.parts
         p.board.load(p.store)
+        p.observer.remember(s for i in p.board for s in i.firing)
         self._started = True
         now = p.clock.now()
         firing = {s.rule for i in p.board for s in i.firing}

@@ -6,7 +6,7 @@ Neighbours: `poller` gives the answer, `triage` takes the signals. State is one 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiops.correlate.topology import owner_of
 from aiops.detect.bank import RuleBank
@@ -37,6 +37,11 @@ class Observer:
         self._views, self._logs, self._render, self._snapshots, self._telemetry = views, logs, render, snapshots, telemetry
         self._banks: dict[str, RuleBank] = {}
         self._rules: dict[str, Rule] = {}
+        self._targets: dict[tuple[str, str], TargetRef] = {}
+
+    def remember(self, signals: Iterable[Signal]) -> None:
+        """Whom claims that stand are about, after a restart."""
+        self._targets |= {(s.rule, s.series): s.target for s in signals if s.target is not None}
 
     def set_rules(self, rules: Sequence[Rule]) -> None:
         """Banks of rules that did not change are kept; new ones start from their snapshot if there is a fitting one, else warming."""
@@ -101,7 +106,7 @@ class Observer:
 
     def _signal(self, rule: Rule, finding: Finding, at: float) -> tuple[Signal, str]:
         labels = {k: v for k, v in finding.labels.items() if k != "__name__"}
-        target, problem = self.target(rule, labels)
+        target, problem = self._target_of(rule, finding, labels)
         evidence = finding.evidence
         kind = SignalKind.METRIC
         if isinstance(rule.query, LogQuery):
@@ -122,6 +127,17 @@ class Observer:
             finding.severity, at, finding.series, labels, target, trimmed(summary, 300), evidence,
         )
         return signal, problem
+
+    def _target_of(self, rule: Rule, finding: Finding, labels: Mapping[str, str]) -> tuple[TargetRef | None, str]:
+        """The end of a claim is about whom its beginning was: a pod that is gone has no owner to climb to any more."""
+        key = (rule.name, finding.series)
+        if key in self._targets:
+            firing = finding.state is SignalState.FIRING
+            return (self._targets[key] if firing else self._targets.pop(key)), ""
+        target, problem = self.target(rule, labels)
+        if target is not None and finding.state is SignalState.FIRING:
+            self._targets[key] = target
+        return target, problem
 
     def target(self, rule: Rule, labels: Mapping[str, str]) -> tuple[TargetRef | None, str]:
         """Whom the labels are about, and why nobody, if so. Label values are hostile: a name the API could not hold is no target."""
