@@ -17,9 +17,11 @@ from tests.testbed.plane import KubernetesPlane
 from tests.testbed.process import eventually
 from tests.testbed.prometheus import Prometheus
 from tests.testbed.redis import Redis
+from tests.testbed.world import control
 from tests.testbed.world.faults import read_faults
 from tests.testbed.world.kube import Api
 from tests.testbed.world.live import LiveWorld
+from tests.testbed.world.process import WorldProcess
 from tests.testbed.world.services import read_services
 
 SPACE = "kiosk-world"
@@ -249,3 +251,22 @@ def test_switches_over_http(world: LiveWorld) -> None:
     assert ask("GET", "/episodes")[1][-1]["fault"] == "rush"
     assert ask("GET", "/metrics/nowhere/none")[0] == 404
     assert ask("GET", "/ready")[0] == 200
+
+
+def test_the_world_as_a_process_of_its_own(plane: KubernetesPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    space = f"{SPACE}-2"
+    (tmp_path / "files.yaml").write_text(FILES.replace(f"namespace: {SPACE}", f"namespace: {space}"))
+    process = WorldProcess(plane, services=[tmp_path / "files.yaml"], faults=[tmp_path / "files.yaml"])
+    try:
+        process.start()
+        plane.wait_rollout(space, "kiosk")
+        assert {target.job for target in process.targets()} == {"services", "cluster"}
+        text = web.call("GET", f"{process.url}/metrics/{space}/kiosk").body.decode()
+        assert f'http_requests_total{{namespace="{space}",workload="kiosk",pod="kiosk-' in text
+        assert control.ask("POST", "/faults/rush/on") == {"fault": "rush", "on": True}
+        assert [episode["fault"] for episode in control.ask("GET", "/episodes")] == ["rush"]
+    finally:
+        process.stop()
+    assert not control.address_file().exists()
+    plane.request("DELETE", f"/api/v1/namespaces/{space}")
