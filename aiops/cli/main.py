@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from aiops import __version__
 from aiops.cli import ask, cases, definitions, incidents, replay, review, run
 
 app = typer.Typer(
@@ -14,6 +17,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"aiops {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")] = False) -> None:
+    """See `help` above."""
+    del version
+
+
 app.command()(run.run)
 app.command()(replay.demo)
 app.command()(replay.replay)
