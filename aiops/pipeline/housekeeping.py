@@ -5,6 +5,7 @@ Neighbours: `flow` schedules these.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from aiops.ports.storage import Store
 from aiops.ports.telemetry import Telemetry
 
 PURGE_EVERY, GAUGES_EVERY, SNAPSHOT_EVERY = 3600.0, 5.0, 300.0
+SIZES_EVERY = 60.0
+"""Counting rows reads whole tables, and nobody needs the count sooner."""
 
 
 @dataclass
@@ -25,6 +28,7 @@ class Housekeeping:
     clock: Clock
     telemetry: Telemetry
     keep: Mapping[str, float]
+    _sized_at: float = -math.inf
 
     def purge(self) -> None:
         """Apply retention once."""
@@ -43,5 +47,8 @@ class Housekeeping:
         self.telemetry.gauge("outbox_pending", len(self.store.messages_due(float("inf"), 1000)))
         self.telemetry.gauge("dry_run", float(dry_run))
         self.telemetry.gauge("paused", float(paused))
-        for table, rows in self.store.size().items():
-            self.telemetry.gauge("store_rows", rows, table=table)
+        now = self.clock.now()
+        if not 0.0 <= now - self._sized_at < SIZES_EVERY:  # a clock that was set back counts anew
+            self._sized_at = now
+            for table, rows in self.store.size().items():
+                self.telemetry.gauge("store_rows", rows, table=table)

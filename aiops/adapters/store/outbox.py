@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, case, exists, func, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, case, exists, func, insert, or_, select, update
 
 from aiops.adapters.store import tables
 from aiops.adapters.store.codec import clean, decode, document, encode
@@ -85,7 +85,8 @@ def due(connection: Connection, now: float, limit: int) -> list[Message]:
 
 def _due_statement() -> Select[Any]:
     # Correlated by name: two levels down, SQLAlchemy would otherwise take the outbox for a table of the subquery's own.
-    threads, now = tables.threads, bindparam("now")
+    threads = tables.threads
+    now: BindParameter[float] = bindparam("now")
     rooted = select(threads.c.incident).where(threads.c.incident == _T.c.incident, threads.c.channel == _T.c.channel).correlate(_T).exists()
     before = _T.alias("before")
     earlier = or_(before.c.sequence < _T.c.sequence, and_(before.c.kind == _ROOT, _T.c.kind != _ROOT, ~rooted))
@@ -105,6 +106,7 @@ def _due_statement() -> Select[Any]:
 
 _DUE = _due_statement()
 """Built once: it is asked each second, and building it costs ten times what running it does."""
+NEXT_DUE = select(func.min(_T.c.due_at)).where(_T.c.state == PENDING)
 
 
 def listed(connection: Connection, incident: str, limit: int) -> list[tuple[Message, str]]:
