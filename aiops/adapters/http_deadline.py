@@ -111,12 +111,13 @@ class DeadlineAdapter(HTTPAdapter):
 
     def __init__(self, server_name: str = "", **kwargs: Any) -> None:
         """`server_name`, if any, is asked for by SNI and must stand in the server's certificate instead of the host."""
-        self._tls = {"server_hostname": server_name, "assert_hostname": server_name} if server_name else {}
+        self._tls: dict[str, Any] = {"server_hostname": server_name, "assert_hostname": server_name} if server_name else {}
         super().__init__(**kwargs)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """As the base does, with our connections."""
-        super().init_poolmanager(*args, **kwargs, **self._tls)
+        kwargs.update(self._tls)
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:

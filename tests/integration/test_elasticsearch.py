@@ -15,6 +15,7 @@ from aiops.adapters.http import HttpClient, HttpOptions
 from aiops.domain.errors import SourceRejectedError, SourceUnavailableError
 from aiops.domain.rule import LogQuery
 from tests.testbed.elasticsearch import Elasticsearch
+from tests.testbed.process import Server, eventually
 
 AT = 1_790_000_000.0
 KEYWORD = {"type": "keyword"}
@@ -151,12 +152,18 @@ def test_an_index_name_cannot_reach_another_path(elasticsearch: Elasticsearch) -
         source_for(elasticsearch.url).counts(LogQuery("../_cluster/health?x=", 60), AT)
 
 
+def frozen(server: Server) -> bool:
+    """Freeze it and see that every thread has stopped: the signal takes its time on a busy machine."""
+    server.freeze()
+    return all(status.read_text().rpartition(")")[2].split()[0] == "T" for status in Path(f"/proc/{server.pid}/task").glob("*/stat"))
+
+
 def test_a_server_that_hangs_is_a_timeout(elasticsearch: Elasticsearch, index: str) -> None:
     put(elasticsearch, index, [record(-1)])
     clock = SystemClock()
     source = ElasticsearchSource("logs", HttpClient("logs", HttpOptions(elasticsearch.url, deadline=0.5), clock), clock)
-    elasticsearch.server.freeze()
     try:
+        eventually(lambda: frozen(elasticsearch.server), deadline_s=20, what="it hangs")
         with pytest.raises(SourceUnavailableError, match="Timeout"):
             source.counts(LogQuery(index, 60), AT)
     finally:

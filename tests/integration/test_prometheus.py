@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ from aiops.adapters.clock import SystemClock
 from aiops.adapters.http import HttpClient, HttpOptions
 from aiops.adapters.prometheus import ApiClientSource, PrometheusOptions, PrometheusSource
 from aiops.domain.errors import SourceRejectedError, SourceUnavailableError
-from tests.testbed import certificates
-from tests.testbed.process import eventually
+from tests.testbed import certificates, web
+from tests.testbed.process import Server, eventually
 from tests.testbed.prometheus import Prometheus, Target
 
 CLOCK = SystemClock()
@@ -35,17 +34,35 @@ def source_for(kind: type[Source], url: str, options: PrometheusOptions | None =
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Prometheus]:
     server = Prometheus(basic_auth=("reader", "correct horse"))
-    server.start()
-    yield server
-    server.stop()
+    try:
+        server.start()
+        eventually(lambda: web.call("GET", f"{server.url}/-/ready", headers={"Authorization": "Basic cmVhZGVyOmNvcnJlY3QgaG9yc2U="}).status == 200, deadline_s=30, what="ready")
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="module")
 def mutual() -> Iterator[Prometheus]:
     server = Prometheus(mutual_tls=True)
     server.start()
-    yield server
-    server.stop()
+    made = server.certificates
+    assert made is not None
+    source = source_for(PrometheusSource, server.url, ca_file=str(made.ca), cert_file=str(made.client_cert), key_file=str(made.client_key))
+    try:
+        # `start` can see its port only; it answers 503 until it is ready.
+        eventually(lambda: answers(source), deadline_s=30, what="Prometheus is ready")
+        yield server
+    finally:
+        server.stop()
+
+
+def answers(source: Source) -> bool:
+    try:
+        source.instant("1", CLOCK.now())
+    except SourceUnavailableError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
@@ -201,14 +218,20 @@ def test_a_renewed_client_certificate_is_used(mutual: Prometheus, kind: type[Sou
     assert source.instant("1", CLOCK.now()).values.tolist() == [1.0]
 
 
+def frozen(server: Server) -> bool:
+    """Freeze it and see that every thread has stopped: the signal takes its time on a busy machine."""
+    server.freeze()
+    return all(status.read_text().rpartition(")")[2].split()[0] == "T" for status in Path(f"/proc/{server.pid}/task").glob("*/stat"))
+
+
 def test_a_server_that_hangs_comes_back_and_ends(kind: type[Source]) -> None:
     server = Prometheus()
     server.start()
     try:
-        http = HttpClient("prom", dataclasses.replace(HttpOptions(server.url), deadline=0.5), CLOCK)
+        http = HttpClient("prom", HttpOptions(server.url, deadline=3.0), CLOCK)
         source = kind("prom", http)
         assert len(source.instant("1", CLOCK.now())) == 1
-        server.server.freeze()
+        eventually(lambda: frozen(server.server), deadline_s=20, what="it hangs")
         with pytest.raises(SourceUnavailableError, match="Timeout"):
             source.instant("1", CLOCK.now())
         server.server.thaw()

@@ -33,7 +33,7 @@ def body(*alerts: dict[str, Any], **top: Any) -> bytes:
     return json.dumps({**whole, **top}).encode()
 
 
-def one(*args: Any, **labels: str) -> Signal:
+def one(*args: Any, **labels: Any) -> Signal:
     (signal,) = parse_webhook(body(alert(*args, **labels)), received_at=NOW)
     return signal
 
