@@ -44,8 +44,12 @@ def cooldown(given: GuardInput, limits: GuardLimits) -> Answer:
 
 
 def attempts(given: GuardInput, limits: GuardLimits) -> Answer:
-    """How often an incident may be worked on, in all and by this runbook."""
-    runs = [e for e in counted(given, given.of_incident, "the incident's executions") if e.plan.incident == given.incident.id]
+    """How often an incident may be worked on, in all and by this runbook. A run that found nothing to do was no attempt."""
+    runs = [
+        e
+        for e in counted(given, given.of_incident, "the incident's executions")
+        if e.plan.incident == given.incident.id and not (e.result is not None and e.result.outcome is Outcome.SKIPPED)
+    ]
     if acts(given.plan):
         acting = sum(acts(e.plan) for e in runs)
         if acting >= limits.maximum_per_incident:

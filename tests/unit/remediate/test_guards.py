@@ -206,6 +206,11 @@ def test_attempts_for_an_incident(case: Case) -> None:
     assert case.refused(of_incident=told) == {}
 
 
+def test_a_run_that_found_nothing_to_do_was_no_attempt(case: Case) -> None:
+    idle = [run(n, outcome=Outcome.SKIPPED, at=START - 5000) for n in range(9)]
+    assert "attempts" not in case.refused(of_incident=idle)
+
+
 def test_rate_an_hour(case: Case) -> None:
     now = case.shop.now
     case.limits = GuardLimits(maximum_per_hour=3)
