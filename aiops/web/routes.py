@@ -5,13 +5,14 @@ Neighbours: `status.Site` is what they read; `pages` renders HTML; `guard` bound
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
@@ -22,6 +23,7 @@ from aiops.web.status import Site
 
 MAX_BODY = 4 * 1024 * 1024
 MAX_ROWS = 1000
+BODY_SECONDS = 15.0
 
 
 def build_app(site: Site) -> Starlette:
@@ -41,7 +43,9 @@ def build_app(site: Site) -> Starlette:
         *pages.routes(),
         Mount("/static", app=pages.static()),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(AccessLog, count=site.count, clock=site.clock), Middleware(SecurityHeaders)])
+    names = {route.endpoint: route.path for route in routes if isinstance(route, Route)} | {pages.file: "/static/{name}"}
+    middleware = [Middleware(AccessLog, count=site.count, clock=site.clock, names=names), Middleware(SecurityHeaders)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers={StoreError: _no_store})
 
 
 class Api:
@@ -104,10 +108,16 @@ class Api:
         if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             return _error(401, "a bearer token is needed")
         body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MAX_BODY:
-                return _error(413, f"more than {MAX_BODY} bytes")
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for piece in request.stream():
+                    body += piece
+                    if len(body) > MAX_BODY:
+                        return _error(413, f"more than {MAX_BODY} bytes")
+        except TimeoutError:
+            return _error(408, f"the body did not come within {BODY_SECONDS:g} s")
+        except ClientDisconnect:
+            return _error(400, "broken off")
         return await run_in_threadpool(self._take, bytes(body))
 
     def _take(self, body: bytes) -> Response:
@@ -134,3 +144,6 @@ def _error(code: int, text: str) -> Response:
     return JSONResponse({"error": text}, code)
 
 
+def _no_store(_request: Request, error: Exception) -> Response:
+    """The store could not be read; trying again may help."""
+    return _error(503, str(error))

@@ -5,13 +5,43 @@ Neighbours: `routes.build_app` makes what is served; `app.live` starts and stops
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aiops.domain.errors import AiopsError
+
+HEAD_SECONDS = 10.0
+"""A connection on which no whole request head comes within one to two of these is closed: otherwise a few hundred silent ones would
+use up `limit_concurrency`, and the kubelet's own question would go unanswered."""
+
+
+class ImpatientProtocol(H11Protocol):
+    """uvicorn's, with a bound on how long a request's head may take; what is between two requests is bounded by the keep-alive time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to watch."""
+        super().connection_made(transport)
+        self._waited = False
+        self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Watch no more."""
+        self._watch.cancel()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        half = self.conn.their_state is h11.IDLE and (self.cycle is None or bool(self.conn.trailing_data[0]))
+        if half and self._waited:
+            self.transport.close()
+            return
+        self._waited = half
+        self._watch = self.loop.call_later(HEAD_SECONDS, self._look)
 
 
 class WebServer:
@@ -20,7 +50,7 @@ class WebServer:
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self._config = uvicorn.Config(
             app, host=host, port=port, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=15, limit_concurrency=200,
-            h11_max_incomplete_event_size=16384, server_header=False, timeout_graceful_shutdown=5,
+            h11_max_incomplete_event_size=16384, server_header=False, http=ImpatientProtocol, timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(self._config)
         self._host, self._asked = host, port
