@@ -39,6 +39,7 @@ def http_options(settings: SourceSettings) -> HttpOptions:
         ca_file=settings.tls.ca_file,
         cert_file=settings.tls.cert_file,
         key_file=settings.tls.key_file,
+        server_name=settings.tls.server_name,
         bearer_file=settings.auth.bearer_token_file,
         username=settings.auth.username,
         password_file=settings.auth.password_file,
