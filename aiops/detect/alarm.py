@@ -99,7 +99,8 @@ class Alarms:
         firing, level = state["firing"][rows], state["level"][rows]
         with np.errstate(invalid="ignore"):
             # A row never judged has no interval.
-            interval = np.nan_to_num(times - state["judged_at"][rows], nan=0.0)
+            interval = times - state["judged_at"][rows]
+            interval = np.where(np.isnan(interval), 0.0, interval)
         gap = (interval > self._gap) & (interval > 2.0 * state["interval"][rows])
         since = _timer(state["since"][rows], breach, times, gap)
         worse = _timer(state["worse_since"][rows], critical, times, gap)

@@ -77,13 +77,13 @@ class RuleBank:
         self._query = batch.query
         dropped: Counter[str] = Counter()
         rows, keep = self._rows(batch, dropped)
-        present = rows
-        accepted, values = self._intake.accept(rows, batch.times[keep], batch.values[keep], batch.at, dropped)
-        rows, times = rows[accepted], batch.times[keep][accepted]
-        # A log count that is absent is a count of zero, and that is learned too.
-        zeros = self._absent(present) if self._counts_zero and not batch.partial else np.empty(0, dtype=np.int64)
-        zeros, zero_times = self._intake.zeros(zeros, batch.at)
-        rows, times, values = np.concatenate([rows, zeros]), np.concatenate([times, zero_times]), np.concatenate([values, np.zeros(len(zeros))])
+        present, times = rows, batch.times[keep]
+        accepted, values = self._intake.accept(rows, times, batch.values[keep], batch.at, dropped)
+        rows, times = rows[accepted], times[accepted]
+        if self._counts_zero and not batch.partial:
+            # A log count that is absent is a count of zero, and that is learned too.
+            zeros, zero_times = self._intake.zeros(self._table.less(present), batch.at)
+            rows, times, values = np.concatenate([rows, zeros]), np.concatenate([times, zero_times]), np.concatenate([values, np.zeros(len(zeros))])
         measured = np.isfinite(values) & self._enough(rows, volume)
         self._recent.add(rows, times, values)
         findings = self._judge(rows[measured], times[measured], values[measured], partial=batch.partial)
@@ -143,6 +143,8 @@ class RuleBank:
             rows, more = self._table.intern(batch.labels)
             new += more
         self._reserve()
+        if len(set(rows.tolist())) == len(rows) and not (len(rows) and rows.min() == REFUSED):
+            return rows, np.arange(len(rows))
         refused = rows == REFUSED
         if refused.any():
             dropped["SeriesLimit"] += int(refused.sum())
@@ -156,9 +158,6 @@ class RuleBank:
     def _reserve(self) -> None:
         for room in (self._state, self._alarms, self._intake):
             room.reserve(self._table.rows)
-
-    def _absent(self, present: Rows) -> Rows:
-        return np.setdiff1d(self._table.in_use(), present)
 
     def _enough(self, rows: Rows, volume: Mapping[str, float] | None) -> Flags:
         """Which rows have enough events behind them to be judged."""
@@ -202,13 +201,13 @@ class RuleBank:
 
     def _mark(self, present: Rows, measured: Rows, at: float) -> None:
         """Note since when series are absent, and since when not measured, after a whole answer."""
-        state, known = self._state, self._table.in_use()
         for name, good in (("absent_since", present), ("blind_since", measured)):
-            column = state[name]
+            column = self._state[name]
             column[good] = np.nan
-            lost = np.setdiff1d(known, good)
-            # fmin: NaN starts now, and a clock that went back never makes a span negative.
-            column[lost] = np.fmin(column[lost], at)
+            lost = self._table.less(good)
+            if len(lost):
+                # fmin: NaN starts now, and a clock that went back never makes a span negative.
+                column[lost] = np.fmin(column[lost], at)
 
     def _missing(self, at: float) -> list[Finding]:
         """Apply the rule's policy to what is absent, and let claims lapse that nobody could check for too long."""
@@ -219,9 +218,12 @@ class RuleBank:
             findings += self._step_absent(absent, at, wrong=False)
         elif self.rule.missing_data is MissingData.SIGNAL:
             findings += self._step_absent(absent, at, wrong=True)
+        known = known[self._alarms.firing[known]]
+        if not len(known):
+            return findings
         patience = np.where(state["absence"][known], self._ttl, self.rule.stale_after)
         with np.errstate(invalid="ignore"):
-            lapsed = known[self._alarms.firing[known] & (at - state["blind_since"][known] >= patience)]
+            lapsed = known[at - state["blind_since"][known] >= patience]
         for row in lapsed.tolist():
             findings.append(self._finding(row, SignalState.EXPIRED, "NoLongerSeen", at=at))
         self._alarms.forget(lapsed)
@@ -269,13 +271,16 @@ class RuleBank:
     def _states(self) -> dict[str, int]:
         known = self._table.in_use()
         blind = np.isfinite(self._state["blind_since"][known])
-        warming = self._state["warming"][known] & ~blind
-        return {"warming": int(warming.sum()), "ready": int((~blind & ~warming).sum()), "blind": int(blind.sum())}
+        count, warming = int(np.count_nonzero(blind)), int(np.count_nonzero(self._state["warming"][known] & ~blind))
+        return {"warming": warming, "ready": len(known) - count - warming, "blind": count}
 
     def _release_old(self, at: float) -> None:
         known = self._table.in_use()
-        with np.errstate(invalid="ignore"):
-            self._release(known[(at - self._state["absent_since"][known] >= self._ttl) & ~self._alarms.firing[known]])
+        since = self._state["absent_since"][known]
+        # NaN: a series that is there. It compares as false.
+        old = at - since >= self._ttl
+        if old.any():
+            self._release(known[old & ~self._alarms.firing[known]])
 
     def _release(self, rows: Rows) -> None:
         if not len(rows):

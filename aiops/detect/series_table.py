@@ -13,6 +13,7 @@ from aiops.detect.arrays import Rows
 from aiops.domain.series import Labels, label_key, series_id
 
 REFUSED = -1
+_NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 
 
 class SeriesTable:
@@ -27,6 +28,7 @@ class SeriesTable:
         self._by_key: dict[tuple[tuple[str, str], ...], int] = {}
         # A source that interns labels hands out the same object at each poll; the object is held here, so its id cannot pass to another.
         self._by_object: dict[int, int] = {}
+        self._used: Rows | None = None
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -74,10 +76,12 @@ class SeriesTable:
             self._ids.append(series_id(labels))
             self._keys.append(key)
         self._by_key[key] = row
+        self._used = None
         return row
 
     def release(self, rows: Rows) -> None:
         """Forget these series."""
+        self._used = None
         for row in rows.tolist():
             self._by_object.pop(id(self._labels[row]), None)
             del self._by_key[self._keys[row]]
@@ -96,8 +100,20 @@ class SeriesTable:
         return self._ids[row]
 
     def in_use(self) -> Rows:
-        """All rows in use, rising."""
-        return np.array([row for row, labels in enumerate(self._labels) if labels is not None], dtype=np.int64)
+        """All rows in use, rising; read only, since the same array is given until a series comes or goes."""
+        if self._used is None:
+            self._used = np.array([row for row, labels in enumerate(self._labels) if labels is not None], dtype=np.int64)
+            self._used.flags.writeable = False
+        return self._used
+
+    def less(self, rows: Rows) -> Rows:
+        """All rows in use but these, which are distinct and in use."""
+        used = self.in_use()
+        if len(rows) == len(used):
+            return _NO_ROWS
+        rest = np.ones(self.rows, dtype=np.bool_)
+        rest[rows] = False
+        return np.asarray(used[rest[used]])
 
     def dump(self) -> list[dict[str, str] | None]:
         """By row, JSON-ready."""
@@ -105,6 +121,7 @@ class SeriesTable:
 
     def load(self, dumped: Sequence[dict[str, str] | None]) -> None:
         """Take over what `dump` gave."""
+        self._used = None
         self._labels = list(dumped)
         self._keys = [() if one is None else label_key(one) for one in dumped]
         self._ids = ["" if one is None else series_id(one) for one in dumped]

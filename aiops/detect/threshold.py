@@ -56,7 +56,7 @@ class Threshold:
                 recovered &= values >= (self._below if self._upper_side else self._clear)
                 score = np.maximum(score, 1.0 + (self._below - values) / _unit(self._below))
         return Scores(
-            score=np.where(ready, np.clip(score, 0.0, MAX_SCORE), np.nan),
+            score=np.where(ready, np.minimum(np.maximum(score, 0.0), MAX_SCORE), np.nan),
             expected=nan(size),
             lower=np.full(size, np.nan if self._below is None else self._below),
             upper=np.full(size, np.nan if self._above is None else self._above),
