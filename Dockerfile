@@ -18,9 +18,10 @@ COPY aiops/ aiops/
 RUN /opt/build/bin/python -m pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -w dist . \
  && /opt/build/bin/python -m pip --python /opt/aiops/bin/python install --no-cache-dir --disable-pip-version-check \
     --no-deps --no-index --target /opt/app dist/*.whl
-# Kernels are compiled here, so that a start does not wait for a compiler.
+# Kernels are compiled here, so that a start does not wait for a compiler. They belong to the place of their source: -P keeps the sources in this
+# folder from being taken instead of those that ship.
 ENV PYTHONPATH=/opt/app NUMBA_CACHE_DIR=/opt/kernels
-RUN /opt/aiops/bin/python -m aiops.detect.kernels
+RUN /opt/aiops/bin/python -P -m aiops.detect.kernels
 
 FROM ${BASE}
 COPY --from=dependencies /opt/aiops /opt/aiops
