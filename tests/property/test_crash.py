@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiops.adapters.store import open_store
+from aiops.domain.command import CommandKind
 from aiops.domain.errors import ClusterUnavailableError, InvalidError
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.outcome import Outcome
@@ -312,3 +313,24 @@ def test_a_wiped_stamp_and_a_changed_value_are_unknown_and_not_repeated() -> Non
     assert done.result is not None
     assert (done.result.outcome, done.result.reason) == (Outcome.INCONCLUSIVE, "EffectUnknown")
     assert stage.replicas == 9
+
+
+def test_an_undo_that_was_made_is_found_again_even_if_somebody_changed_the_count_since() -> None:
+    """Killed after the inverse was sent: it was undone, and what a person did afterwards is that person's."""
+    story = STORIES["scale"]
+    stage, execution = set_up(story, Fate())
+    stage.reader, stage.writer = stage.memory.reader, stage.memory.writer()
+    stage.restart()
+    stage.run(execution)
+    stage.command(CommandKind.UNDO, execution)
+    stage.writer = Mortal(stage.memory.writer(), Fate(2), ("patch",))
+    stage.restart()
+    with pytest.raises(Killed):
+        stage.executor.advance(execution.id)
+    stage.patch_by("somebody", {"spec": {"replicas": 9}})
+    stage.writer = stage.memory.writer()
+    stage.restart()
+    stage.run(execution)
+    entries = [(entry.kind.value, entry.data.get("looked")) for entry in stage.store.journal(execution.id)]
+    assert ("looked", "happened") in entries
+    assert (stage.replicas, len(stage.writes)) == (9, 2)
