@@ -112,7 +112,8 @@ def plot(
     title: str, times: Sequence[float], values: Sequence[float | None], levels: Iterable[tuple[str, str, float | None]] = ()
 ) -> Plot | None:
     """None if there are fewer than two finite samples. `levels`: kind, words, value."""
-    points = sorted((t, v if v is not None and math.isfinite(v) else None) for t, v in zip(times, values, strict=False) if math.isfinite(t))
+    pairs = [(t, v if v is not None and math.isfinite(v) else None) for t, v in zip(times, values, strict=False) if math.isfinite(t)]
+    points = sorted(pairs, key=lambda pair: pair[0])
     finite = [v for _, v in points if v is not None]
     if len(finite) < 2 or points[-1][0] <= points[0][0]:
         return None
@@ -184,7 +185,7 @@ def timeline(
         return round(LANE_LEFT + (min(max(t, start), end) - start) / (end - start) * (LANE_WIDTH - LANE_LEFT - 10), 1)
 
     def bar(a: float, b: float, kind: str, text: str) -> Bar:
-        return Bar(x(a), max(2.0, round(x(b) - x(a), 1)), kind, text)
+        return Bar(x(a), max(4.0, round(x(b) - x(a), 1)), kind, text)
 
     rows: list[tuple[str, tuple[Bar, ...], tuple[Bar, ...]]] = [("incident", _states(incident, end - slack, bar), ())]
     rows += [(name, bars, ()) for name, bars in _claims(signals, end - slack, bar)]

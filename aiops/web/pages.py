@@ -60,11 +60,13 @@ class Pages:
     def overview(self, _request: Request) -> Response:
         """What stands now."""
         reading, status = self._site.reading, self._site.status()
-        latest = reading.incidents(limit=30)
+        since = status.now - FLOW_SECONDS
+        decisions = reading.decisions(since=since, limit=FLOW_ROWS)
+        deliveries = [state for message, state in reading.messages(limit=FLOW_ROWS) if message.created_at >= since]
+        flow = texts.stage_counts(decisions, [s.state for s in status.sources], reading.executions(since=since), deliveries)
         return self._page(
-            "overview.html", status=status, flow=texts.stage_counts(reading.decisions(since=status.now - FLOW_SECONDS, limit=FLOW_ROWS)),
-            active=sorted(reading.active_incidents(), key=lambda i: -i.opened_at), resolved=[i for i in latest if not i.active][:10],
-            runs=reading.executions(limit=12),
+            "overview.html", status=status, flow=flow, active=sorted(reading.active_incidents(), key=lambda i: -i.opened_at),
+            resolved=[i for i in reading.incidents(limit=30) if not i.active][:10], runs=reading.executions(limit=12),
         )
 
     def incident(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiops.domain.decision import Decision, Stage
+from aiops.domain.execution import Execution
 
 MAX_DIFF_LINES = 600
 
@@ -80,17 +81,36 @@ def _kind(line: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StageCount:
-    """One stage of the flow: what went on, what was dropped, and the most frequent reasons for that."""
+    """One stage of the flow: what went on, what did not, and the most frequent reasons for that."""
 
     stage: str
     passed: int
     dropped: int
     reasons: tuple[tuple[str, int], ...]
+    words: str = "on"
+    not_words: str = "dropped"
 
 
-def stage_counts(decisions: Sequence[Decision]) -> tuple[StageCount, ...]:
-    """In the order of the flow; repetitions count."""
-    return tuple(_count(stage.value, [d for d in decisions if d.stage is stage]) for stage in Stage)
+def stage_counts(
+    decisions: Sequence[Decision], sources: Sequence[str], runs: Sequence[Execution], deliveries: Sequence[str]
+) -> tuple[StageCount, ...]:
+    """In the order of the flow; repetitions count.
+
+    The stages in the middle record their decisions. At the ends the state itself says more: `sources` are the sights of the sources,
+    `runs` those whose verification counts, `deliveries` the states of messages as `Reading.messages` gives them.
+    """
+    counts = {stage: _count(stage.value, [d for d in decisions if d.stage is stage]) for stage in Stage}
+    judged = [r.verification.judgement.value for r in runs if r.verification and r.verification.judgement]
+    told = [d.split(":")[0] for d in deliveries if d != "superseded"]
+    counts[Stage.POLL] = _of(Stage.POLL, sources, "ok", "in sight", "not")
+    counts[Stage.VERIFY] = _of(Stage.VERIFY, judged, "helped", "helped", "not")
+    counts[Stage.ANNOUNCE] = _of(Stage.ANNOUNCE, told, "delivered", "told", "not")
+    return tuple(counts.values())
+
+
+def _of(stage: Stage, states: Sequence[str], good: str, words: str, not_words: str) -> StageCount:
+    others = Counter(s for s in states if s != good)
+    return StageCount(stage.value, len(states) - sum(others.values()), sum(others.values()), tuple(others.most_common(3)), words, not_words)
 
 
 def _count(stage: str, decisions: Iterable[Decision]) -> StageCount:
