@@ -6,7 +6,7 @@ A page is either generated whole (`PAGES`) or has sections between `<!-- generat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -15,6 +15,7 @@ import typer.main
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from aiops.adapters.kubernetes import DEFAULT_KINDS
 from aiops.adapters.telemetry import COUNTERS, GAUGES, HISTOGRAMS
 from aiops.app.schemas import schema_of
 from aiops.cli.main import app
@@ -22,7 +23,7 @@ from aiops.definitions import filters
 from aiops.definitions.arguments import wanted
 from aiops.definitions.cel import VOCABULARIES
 from aiops.definitions.schema_detectors import DetectorModel
-from aiops.definitions.schema_export import schemas, text_of
+from aiops.definitions.schema_export import text_of
 from aiops.domain.duration import format_duration
 from aiops.execution.actions.registry import SPECS
 from aiops.remediate.guardrails import FIXED, GUARDS
@@ -39,7 +40,7 @@ def cell(text: object) -> str:
     return " ".join(str(text).replace("|", "\\|").split())
 
 
-def table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:
     """A table in Markdown."""
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     return "\n".join(lines + [f"| {' | '.join(cell(value) for value in row)} |" for row in rows]) + "\n"
@@ -155,7 +156,8 @@ def _type(field: FieldInfo) -> str:
     high = next((getattr(m, "le", None) for m in field.metadata if getattr(m, "le", None) is not None), None)
     bounds = f", {low} to {high}" if high is not None else f", at least {low}" if low is not None else ""
     base = annotation if not many else get_args(annotation)[0]
-    return many + {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(base, str(base)) + bounds
+    names: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    return many + names[base] + bounds
 
 
 def _shown(field: FieldInfo) -> str:
@@ -260,6 +262,11 @@ def template_filters() -> str:
     return ", ".join(f"`{name}`" for name in (*filters.FILTERS, "default")) + "\n"
 
 
+def watched() -> str:
+    """Kinds that the daemon lists and watches."""
+    return ", ".join(f"`{kind}`" for kind in DEFAULT_KINDS) + "\n"
+
+
 def guards() -> str:
     """Every guard."""
     rows = [(f"`{name}`", GUARD_MEANINGS[name], "no" if name in FIXED else "yes") for name in GUARDS]
@@ -283,11 +290,12 @@ def metrics() -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
     "schema/config.json": lambda: text_of(schema_of("config")),
-    **{f"schema/{name}": (lambda schema=schema: text_of(schema)) for name, schema in schemas().items()},
+    "schema/ruleset.json": lambda: text_of(schema_of("rules")),
+    "schema/runbook.json": lambda: text_of(schema_of("runbook")),
 }
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "settings": settings, "detectors": detectors, "actions": actions, "vocabulary": vocabulary, "filters": template_filters,
-    "guards": guards, "metrics": metrics,
+    "guards": guards, "metrics": metrics, "watched": watched,
 }  # fmt: skip
 _SECTION = re.compile(r"(<!-- generated: ([a-z]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
