@@ -307,8 +307,7 @@ def test_stopping_gives_leases_back_and_begins_nothing(stage):
     assert "taken-over" in stage.journal(execution)
 
 
-def test_nothing_is_sent_where_the_level_is_good_already():
-    stage = Stage(levels=lambda _at: [0.1])
+def test_nothing_is_sent_where_the_level_is_good_already(stage):
     done = stage.run(stage.submit(scale(), verify=VERIFY))
     assert (done.result.outcome, done.result.reason) == (Outcome.SKIPPED, "LevelIsGood")
     assert stage.writes == []
