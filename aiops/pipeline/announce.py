@@ -5,7 +5,8 @@ Neighbours: `flow` enqueues what `compose` returns in the same transaction as th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -21,6 +22,8 @@ from aiops.ports.storage import Store
 from aiops.ports.telemetry import Telemetry
 
 FIRST_RETRY, LONGEST_RETRY, GIVE_UP_AFTER = 5.0, 300.0, 86400.0
+KNOWN = 2000
+"""Incidents whose messages are remembered: more than are ever active at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,54 +112,87 @@ def build_view(
 
 
 @dataclass
+class _Known:
+    """What was told of one incident: the last view in each channel, and the keys of the replies."""
+
+    views: dict[str, IncidentView] = field(default_factory=dict)
+    replies: set[str] = field(default_factory=set)
+    refusals: tuple[Verdict, ...] = ()
+
+
+@dataclass
 class Announcer:
-    """Composes messages; remembers the last root view of each incident so that an unchanged one is not sent again."""
+    """Composes messages; remembers the last root view of each incident so that an unchanged one is not sent again.
+
+    `compose` changes nothing: what it returns counts as told once `keep` was called, after the transaction that holds it. So a store that
+    failed does not make us believe that people know.
+    """
 
     routes: Sequence[Route]
     dry_run: bool
     external_url: str = ""
-    _last: dict[str, IncidentView] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set)
-    _refusals: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
+    _known: OrderedDict[str, _Known] = field(default_factory=OrderedDict)
     _sequence: int = 0
+
+    def load(self, incident: str, messages: Iterable[Message]) -> None:
+        """After a restart: what the outbox holds of an incident, newest first."""
+        known = self._of(incident)
+        for message in messages:
+            self._sequence = max(self._sequence, message.sequence)
+            if message.kind is not MessageKind.INCIDENT:
+                known.replies.add(message.key)
+            elif message.view is not None:
+                known.views.setdefault(message.channel, message.view)
 
     def refused(self, incident: str, verdicts: Sequence[Verdict]) -> None:
         """Remember the latest refusals of an incident, for its next view."""
-        self._refusals[incident] = tuple(v for v in verdicts if not v.allowed)
+        self._of(incident).refusals = tuple(v for v in verdicts if not v.allowed)
 
-    def compose(self, incident: Incident, execution: Execution | None, now: float, notes: Sequence[str] = ()) -> tuple[Message, ...]:
-        """Messages for the outbox: the root if its view changed, a reply for each note and for each new state of the run."""
-        channel = channel_for(incident, self.routes)
-        if not channel:
-            return ()
+    def told(self, incident: str) -> bool:
+        """True if people were told of it."""
+        return incident in self._known and bool(self._known[incident].views)
+
+    def compose(self, incident: Incident, execution: Execution | None, now: float) -> tuple[Message, ...]:
+        """Messages for the outbox: the root if its view changed, in every channel that has one, and a reply for each new state of the run."""
+        known, channel = self._known.get(incident.id, _Known()), channel_for(incident, self.routes)
         links = {"incident": f"{self.external_url}/incidents/{incident.id}"} if self.external_url else {}
-        view = build_view(incident, execution, self._refusals.get(incident.id, ()), dry_run=self.dry_run, links=links)
+        view = build_view(incident, execution, known.refusals, dry_run=self.dry_run, links=links)
         messages = []
-        base = f"{incident.id}/{channel}"
-        # Rising over restarts too, and never twice the same: the order in which people are told.
-        sequence = self._sequence = max(self._sequence + 1, int(now * 1000))
-        if _essence(self._last.get(incident.id)) != _essence(view):
-            self._last[incident.id] = view
-            messages.append(Message(f"{base}/root/{sequence}", channel, incident.id, MessageKind.INCIDENT, now, sequence, headline(view), view, 0, now))
-        replies = [(f"note/{text}", text, MessageKind.UPDATE) for text in notes]
-        if execution is not None:
-            asks = execution.state is ExecutionState.AWAITING_APPROVAL
-            replies.append((
-                f"{execution.id}/{execution.state.value}/{view.outcome}", run_line(view), MessageKind.ASK if asks else MessageKind.UPDATE,
-            ))
-        for key, text, kind in replies:
-            full = f"{base}/{key}"[:500]
-            if text and full not in self._told:
-                self._told.add(full)
-                self._sequence += 1
-                messages.append(Message(full, channel, incident.id, kind, now, self._sequence, text, view if kind is MessageKind.ASK else None, 0, now))
-        if not incident.active:
-            self._forget(incident.id, base)
+        # One that became worse may be told elsewhere now; where it was told before, its root must not stay behind.
+        for place in dict.fromkeys((channel, *known.views)):
+            if place and _essence(known.views.get(place)) != _essence(view):
+                sequence = self._next(now)
+                key = f"{incident.id}/{place}/root/{sequence}"
+                messages.append(Message(key, place, incident.id, MessageKind.INCIDENT, now, sequence, headline(view), view, 0, now))
+        if execution is not None and channel:
+            kind = MessageKind.ASK if execution.state is ExecutionState.AWAITING_APPROVAL else MessageKind.UPDATE
+            key, text = f"{incident.id}/{channel}/{execution.id}/{execution.state.value}/{view.outcome}"[:500], run_line(view)
+            if text and key not in known.replies:
+                shown = view if kind is MessageKind.ASK else None
+                messages.append(Message(key, channel, incident.id, kind, now, self._next(now), text, shown, 0, now))
         return tuple(messages)
 
-    def _forget(self, incident: str, base: str) -> None:
-        self._refusals.pop(incident, None)
-        self._told = {key for key in self._told if not key.startswith(base)}
+    def keep(self, messages: Iterable[Message]) -> None:
+        """These are stored."""
+        for message in messages:
+            known = self._of(message.incident)
+            if message.kind is not MessageKind.INCIDENT:
+                known.replies.add(message.key)
+            elif message.view is not None:
+                known.views[message.channel] = message.view
+
+    def _next(self, now: float) -> int:
+        """Rising over restarts too, and never twice the same: the order in which people are told."""
+        self._sequence = max(self._sequence + 1, int(now * 1000))
+        return self._sequence
+
+    def _of(self, incident: str) -> _Known:
+        known = self._known.setdefault(incident, _Known())
+        self._known.move_to_end(incident)
+        if len(self._known) > KNOWN:
+            # The longest untouched. Should it still matter, its root is edited once more, and the outbox knows its replies.
+            self._known.popitem(last=False)
+        return known
 
 
 def _essence(view: IncidentView | None) -> tuple[object, ...] | None:
@@ -211,7 +247,8 @@ class Courier:
                 self._failed(message, error)
                 continue
             try:
-                self._store.delivered(message.key, thread, self._clock.now())
+                # The sequence: a view that was replaced while this one was on its way stays due.
+                self._store.delivered(message.key, thread, self._clock.now(), sequence=message.sequence)
             except StoreError:
                 self._telemetry.count("messages_unmarked")
                 raise

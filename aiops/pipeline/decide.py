@@ -136,10 +136,10 @@ class Decider:
         if runbook.mode is Mode.OBSERVE:
             return False, [_word(incident, now, runbook.name, "ObserveOnly", "it would match")], ()
         before = [e for e in history if e.plan.runbook == runbook.name]
-        if p.simulated and before:
-            return True, [_word(incident, now, runbook.name, "AlreadySimulated", before[0].id)], ()
-        if runbook.mode is Mode.SUGGEST and any(e.plan.runbook_hash == runbook.hash for e in before):
-            return False, [_word(incident, now, runbook.name, "AlreadySuggested", before[0].id)], ()
+        known = self._known(runbook, before)
+        if known is not None:
+            ends, reason, run = known
+            return ends, [_word(incident, now, runbook.name, reason, run.id)], ()
         try:
             plan = make_plan(runbook, incident, target, facts, p.render, now, len(before) + 1, convert=p.convert, cooldown=p.cooldown)
         except ExpressionError as error:
@@ -156,6 +156,18 @@ class Decider:
             return any(p.guarding.passing(v) for v in refusals), words, verdicts
         p.telemetry.count("plans", runbook=runbook.name, result="allowed")
         return True, [self._submit(plan, incident, now)], verdicts
+
+    def _known(self, runbook: Runbook, before: Sequence[Execution]) -> tuple[bool, str, Execution] | None:
+        """A run of this runbook for this incident that stands for all further ones: (no other runbook is to be tried, why, the run)."""
+        if self._parts.simulated and before:
+            return True, "AlreadySimulated", before[0]
+        # A person's no stands for this incident: asking again and again would wear down the one who is asked.
+        rejected = next((e for e in before if e.result is not None and e.result.reason == "Rejected"), None)
+        if rejected is not None:
+            return False, "Rejected", rejected
+        if runbook.mode is Mode.SUGGEST and any(e.plan.runbook_hash == runbook.hash for e in before):
+            return False, "AlreadySuggested", before[0]
+        return None
 
     def _submit(self, plan: Plan, incident: Incident, now: float) -> Decision:
         p = self._parts

@@ -17,9 +17,10 @@ from aiops.correlate.incident_flow import mitigating, run_ended
 from aiops.correlate.inhibition import Inhibits, inhibited
 from aiops.correlate.muting import silencing
 from aiops.domain.decision import Decision
+from aiops.domain.errors import AiopsError, StoreError
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.ids import make_id
-from aiops.domain.incident import Incident
+from aiops.domain.incident import Incident, IncidentState
 from aiops.domain.message import Message
 from aiops.domain.rule import Rule
 from aiops.domain.runbook import Runbook
@@ -78,7 +79,14 @@ class Flow:
         self._rules: dict[str, Rule] = {}
         self._inhibits: Inhibits = {}
         self._unreconciled: dict[str, float] = {}
+        self._sight: dict[str, Signal] = {}
+        self._delivering = threading.Lock()
         self._started = False
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Names of the rules in force."""
+        return tuple(self._rules)
 
     @property
     def rule_count(self) -> int:
@@ -96,9 +104,11 @@ class Flow:
         """Take rules and runbooks in force from now on; polls of rules that did not change go on undisturbed."""
         p = self.parts
         with self._lock:
-            p.observer.set_rules(rules)
+            new = p.observer.set_rules(rules)
             p.decider.set_runbooks(runbooks)
             old, self._rules = self._rules, {r.name: r for r in rules}
+            # Claims of a bank that was replaced cannot clear: the new one says what of them stands.
+            self._unreconciled |= {name: p.clock.now() for name in new & old.keys()}
             self._inhibits = {r.name: r.inhibits for r in rules if r.inhibits}
         p.telemetry.gauge("rules_loaded", len(rules))
         for mode in ("observe", "suggest", "approve", "auto"):
@@ -115,14 +125,19 @@ class Flow:
         """Load what the last run left, and schedule everything. Runs of a former process are taken over by the engine's own tick."""
         p = self.parts
         p.board.load(p.store)
+        for incident in p.board:
+            p.announcer.load(incident.id, (message for message, state in p.store.messages(incident.id, 1000) if state in ("pending", "delivered")))
         p.observer.remember(s for i in p.board for s in i.firing)
         self._started = True
         now = p.clock.now()
-        firing = {s.rule for i in p.board for s in i.firing}
-        self._unreconciled = {name: now for name in firing if name in self._rules}
+        firing = {(s.rule, s.series) for i in p.board for s in i.firing}
+        self._unreconciled = {name: now for name, _ in firing if name in self._rules}
         self._expire_unknown_rules()
         for rule in self._rules.values():
+            p.observer.tell_again(rule, (f for f in p.observer.firing(rule) if (rule.name, f.series) not in firing))
             self._schedule(rule)
+        for execution in p.store.unfinished():
+            self.on_run(execution)
         p.schedule.every("tick", p.tick, self.tick, first_after=p.tick)
         p.schedule.every("reconsider", RECONSIDER, self.reconsider, first_after=RECONSIDER)
         p.schedule.every("gauges", GAUGES_EVERY, self._gauges, first_after=GAUGES_EVERY)
@@ -142,21 +157,40 @@ class Flow:
         p, began = self.parts, self.parts.clock.monotonic()
         polled = p.poller.poll(rule)
         if isinstance(polled, Dropped):
-            self.take(p.watch.failed(polled.decisions[-1], rule.source), polled.decisions)
+            self._take_sight(p.watch.failed(polled.decisions[-1], rule.source), polled.decisions)
             return
         batch = polled.record.batch
         skew = p.skews.get(rule.source)
-        signals = p.watch.answered(rule.source, batch, p.clock.now(), skew() if skew else None)
+        seen = p.watch.answered(rule.source, batch, p.clock.now(), skew() if skew else None)
         observed = p.observer.observe(polled.record)
-        found: tuple[Signal, ...] = observed.record if isinstance(observed, Passed) else ()
-        told = observed.decisions if isinstance(observed, Passed) else ()
+        claims, told = (observed.record, observed.decisions) if isinstance(observed, Passed) else (None, ())
+        found = claims.signals if claims is not None else ()
         for signal in found:
             p.telemetry.count("signals", rule=rule.name, state=signal.state.value)
-        self.take((*signals, *found, *self._reconcile(rule)), told)
+        unseen = self._reconcile(rule)
+        try:
+            self._take_sight(seen, told, (*found, *(unseen or ())))
+        except StoreError:
+            if claims is not None:
+                p.observer.not_taken(rule, claims)
+            raise
+        if unseen is not None:
+            self._unreconciled.pop(rule.name, None)
         p.telemetry.observe("poll", p.clock.monotonic() - began, source=rule.source)
 
+    def _take_sight(self, seen: Iterable[Signal], decisions: Sequence[Decision] = (), others: Iterable[Signal] = ()) -> None:
+        """Signals about sight are told by one transition only, so those that could not be stored wait for the next chance."""
+        with self._lock:
+            self._sight |= {s.key: s for s in seen}
+            waiting = tuple(self._sight.values())
+            self.take((*waiting, *others), decisions)
+            self._sight = {}
+
     def take(self, signals: Sequence[Signal], decisions: Sequence[Decision] = ()) -> None:
-        """Claims from any side (polls, webhook, sight): stored when this returns. Raises StoreError, and then nothing was taken."""
+        """Claims from any side (polls, webhook, sight): stored when this returns. Raises StoreError, and then nothing was taken.
+
+        What follows from them (muting, deciding) is tried at once, and again by `reconsider` if the store fails in between.
+        """
         if not signals and not decisions:
             return
         with self._lock:
@@ -168,21 +202,47 @@ class Flow:
     def tick(self) -> None:
         """Each second: sight, incidents whose quiet has lasted, runs that are due, messages that wait."""
         p, now = self.parts, self.parts.clock.now()
-        self.take(p.watch.look(p.views, now))
+        self._take_sight(p.watch.look(p.views, now))
         with self._lock:
             outcome = p.triage.tick(tuple(p.board), now)
             if outcome.triaged or outcome.decisions:
                 self._commit(outcome, now)
         p.decider.run_due()
-        p.schedule.soon("outbox", p.courier.deliver_due)
+        # A channel that is slow must not be asked by a queue that grows each second.
+        if self._delivering.acquire(blocking=False):
+            p.schedule.soon("outbox", self._deliver)
+
+    def _deliver(self) -> None:
+        try:
+            self.parts.courier.deliver_due()
+        finally:
+            self._delivering.release()
 
     def reconsider(self) -> None:
-        """Look at every active incident again: a cooldown may have ended, a source may be seen again."""
+        """Look at every active incident again: a cooldown may have ended, a source may be seen again, the store may be back."""
+        self._expire_unknown_rules()
         with self._lock:
             now = self.parts.clock.now()
             self._mute(now)
-            for incident in tuple(self.parts.board):
-                self._decide(incident, now)
+            self._catch_up()
+        for incident in tuple(self.parts.board):
+            # The lock is let go of between incidents: with many of them, claims and progress need not wait for all.
+            with self._lock:
+                current = self.parts.board.by_id(incident.id)
+                if current is not None:
+                    self._decide_safely(current, self.parts.clock.now())
+
+    def _catch_up(self) -> None:
+        """Runs that ended while nobody could write that down: a crash, or the store failing, between the two transactions."""
+        p = self.parts
+        mitigated = [i for i in p.board if i.state is IncidentState.MITIGATING]
+        if not mitigated:
+            return
+        under_way = {e.plan.incident for e in p.store.unfinished()}
+        for incident in mitigated:
+            runs = p.store.executions(incident=incident.id, limit=1)
+            if incident.id not in under_way and runs and runs[0].state is ExecutionState.DONE:
+                self.on_run(runs[0])
 
     def _gauges(self) -> None:
         p = self.parts
@@ -204,11 +264,11 @@ class Flow:
                 change = Change(incident)
             else:
                 change = mitigating(incident, execution, now)
-            self._commit(result((change,)) if change.changes else TriageResult((), ()), now)
-            current = change.incident or incident
-            messages = p.announcer.compose(current, execution, now)
-            if messages:
+            if change.changes:
+                self._commit(result((change,)), now, run=execution)
+            elif messages := self._messages(incident, now, execution):
                 p.store.write(Changes(messages=messages))
+                p.announcer.keep(messages)
 
     def apply(self, change: Change) -> None:
         """A person changed an incident (acknowledge, resolve)."""
@@ -217,28 +277,49 @@ class Flow:
 
     # One transaction
 
-    def _commit(self, outcome: TriageResult, now: float, decisions: Iterable[Decision] = ()) -> None:
-        p = self.parts
+    def _commit(self, outcome: TriageResult, now: float, decisions: Iterable[Decision] = (), run: Execution | None = None) -> None:
+        p, outcome = self.parts, self._muted(outcome, now)
         incidents = [t.incident for t in outcome.triaged]
         signals = [(t.incident.id, s) for t in outcome.triaged for s in t.signals] + [("", s) for s in outcome.dropped]
         all_decisions = (*decisions, *outcome.decisions)
-        messages = [m for t in outcome.triaged for m in self._messages(t.incident, now)]
+        messages = [m for t in outcome.triaged for m in self._messages(t.incident, now, run)]
         changes = Changes(signals=tuple(signals), incidents=tuple(incidents), decisions=all_decisions, messages=tuple(messages))
         if not changes.empty:
             began = p.clock.monotonic()
             p.store.write(changes)
             p.telemetry.observe("store_write", p.clock.monotonic() - began)
+        p.announcer.keep(messages)
         for decision in all_decisions:
             p.telemetry.count("decisions", stage=decision.stage.value, passed=str(decision.passed).lower(), reason=decision.reason)
         for triaged in outcome.triaged:
             p.board.put(triaged.incident)
             self._note(triaged.incident, triaged.changes, now)
         if outcome.triaged:
+            self._follow(outcome, now)
+
+    def _follow(self, outcome: TriageResult, now: float) -> None:
+        """What the changes lead to. They are stored: an error here must not look as if they were not."""
+        p = self.parts
+        try:
             self._mute(now)
+        except StoreError as error:
+            self._left("mute", error)
         for triaged in outcome.triaged:
             current = p.board.get(triaged.incident.fingerprint)
             if current is not None and MATTERS.intersection(triaged.changes):
-                self._decide(current, now)
+                self._decide_safely(current, now)
+
+    def _decide_safely(self, incident: Incident, now: float) -> None:
+        """One incident that cannot be decided on does not keep the others waiting."""
+        try:
+            self._decide(incident, now)
+        except AiopsError as error:
+            self._left("decide", error, incident.id)
+
+    def _left(self, task: str, error: AiopsError, incident: str = "") -> None:
+        """It is logged and counted, and `reconsider` tries again."""
+        self.parts.telemetry.count("task_errors", task=task)
+        log.error("left for the next look", task=task, incident=incident, exc_info=error)
 
     def _note(self, incident: Incident, changes: Sequence[str], now: float) -> None:
         telling = [c for c in changes if c != "EvidenceUpdated"]
@@ -249,27 +330,53 @@ class Flow:
             self.parts.telemetry.observe("incident_resolved", now - incident.opened_at, severity=incident.severity.value)
         log.info("incident", incident=incident.id, title=incident.title, state=incident.state.value, changes=telling)
 
-    def _messages(self, incident: Incident, now: float) -> tuple[Message, ...]:
-        if incident.silenced_by or incident.inhibited_by:
+    def _messages(self, incident: Incident, now: float, run: Execution | None = None) -> tuple[Message, ...]:
+        """What is to be told of it now, with this run or its newest. Of a muted one only that it is over, where people know of it."""
+        announcer = self.parts.announcer
+        if (incident.silenced_by or incident.inhibited_by) and (incident.active or not announcer.told(incident.id)):
             return ()
-        runs = self.parts.store.executions(incident=incident.id, limit=1)
-        return self.parts.announcer.compose(incident, runs[0] if runs else None, now)
+        if run is None:
+            run = next(iter(self.parts.store.executions(incident=incident.id, limit=1)), None)
+        return announcer.compose(incident, run, now)
+
+    def _mutes(self, incidents: Sequence[Incident], now: float) -> dict[str, tuple[str, str]]:
+        """By incident id: who inhibits it and what silences it now; empty texts for nobody and nothing."""
+        p = self.parts
+        # What stands where is worked out from every pod, so only where a claim of a rule that mutes is there to ask for it.
+        muting = len(incidents) > 1 and any(s.rule in self._inhibits for i in incidents for s in i.firing)
+        by = inhibited(incidents, self._inhibits, p.decider.placement()) if muting else {}
+        silences = p.store.silences(now)
+        found = {}
+        for incident in incidents:
+            inhibitor, silence = by.get(incident.id), silencing(incident, silences, now)
+            found[incident.id] = (inhibitor.by if inhibitor else "", silence.id if silence else "")
+        return found
+
+    def _muted(self, outcome: TriageResult, now: float) -> TriageResult:
+        """The changed incidents with who mutes them, before anybody is told of them."""
+        changed = {t.incident.id: t.incident for t in outcome.triaged}
+        active = [*(i for i in self.parts.board if i.id not in changed), *(i for i in changed.values() if i.active)]
+        mutes = self._mutes(active, now) if changed else {}
+
+        def marked(incident: Incident) -> Incident:
+            by, silence = mutes.get(incident.id, (incident.inhibited_by, incident.silenced_by))
+            return replace(incident, inhibited_by=by, silenced_by=silence)
+
+        return replace(outcome, triaged=tuple(replace(t, incident=marked(t.incident)) for t in outcome.triaged))
 
     def _mute(self, now: float) -> None:
         """Write down who is inhibited or silenced now, where that changed."""
         p = self.parts
-        by = inhibited(p.board, self._inhibits, p.decider.placement())
-        silences = p.store.silences(now)
-        changed = []
-        for incident in p.board:
-            inhibitor = by.get(incident.id)
-            silence = silencing(incident, silences, now)
-            after = (inhibitor.by if inhibitor else "", silence.id if silence else "")
-            if after != (incident.inhibited_by, incident.silenced_by):
-                changed.append(replace(incident, inhibited_by=after[0], silenced_by=after[1], version=incident.version + 1))
+        mutes = self._mutes(tuple(p.board), now)
+        changed = [
+            replace(i, inhibited_by=mutes[i.id][0], silenced_by=mutes[i.id][1], version=i.version + 1)
+            for i in p.board
+            if mutes[i.id] != (i.inhibited_by, i.silenced_by)
+        ]
         if changed:
             messages = tuple(m for i in changed for m in self._messages(i, now))
             p.store.write(Changes(incidents=tuple(changed), messages=messages))
+            p.announcer.keep(messages)
             for incident in changed:
                 p.board.put(incident)
 
@@ -284,18 +391,21 @@ class Flow:
         messages = self._messages(current, now) if outcome.verdicts else ()
         if outcome.decisions or messages:
             p.store.write(Changes(decisions=outcome.decisions, messages=messages))
+            p.announcer.keep(messages)
         for decision in outcome.decisions:
             p.telemetry.count("decisions", stage=decision.stage.value, passed=str(decision.passed).lower(), reason=decision.reason)
 
     # What a restart or a reload leaves behind
 
-    def _reconcile(self, rule: Rule) -> tuple[Signal, ...]:
-        """Once after a start: claims of the last run that this rule's bank, having had time to fire again, does not make any more."""
+    def _reconcile(self, rule: Rule) -> tuple[Signal, ...] | None:
+        """Once after a start or a change of the rule: claims of before that its bank, having had time to fire again, does not make any more.
+
+        None if it is not time for that.
+        """
         since = self._unreconciled.get(rule.name)
         now = self.parts.clock.now()
         if since is None or now - since < rule.hold + rule.clear_hold + 3 * rule.every:
-            return ()
-        del self._unreconciled[rule.name]
+            return None
         standing = {f.series for f in self.parts.observer.firing(rule)}
         with self._lock:
             return tuple(expired(s, now) for i in self.parts.board for s in i.firing if s.rule == rule.name and s.series not in standing)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from aiops.domain.errors import AiopsError
-from aiops.domain.execution import Execution
+from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.incident import Incident
 from aiops.domain.outcome import GuardMode, Verdict
 from aiops.domain.plan import Plan
@@ -69,7 +69,8 @@ class Guarding:
                 return _refusal("paused", "Paused", "acting is paused")
         except AiopsError as error:
             return _refusal("paused", "GuardUnavailable", str(error))
-        if plan.verify is not None:
+        # What is undone was done by us: putting it back needs no telemetry, and is most wanted when something is wrong.
+        if plan.verify is not None and execution.state is not ExecutionState.UNDOING:
             sight = self._watch.all().get(plan.verify.source)
             if sight is not None and sight.state.value == "dark":
                 return _refusal("loss-of-sight", "SourceDark", f"{plan.verify.source} is dark")

@@ -28,6 +28,14 @@ from aiops.ports.telemetry import Telemetry
 LOG_LINES = 5
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Claims:
+    """What one poll found: signals for triage, and the findings they were made of, for the case that nobody could take them."""
+
+    signals: tuple[Signal, ...]
+    findings: tuple[Finding, ...]
+
+
 class Observer:
     """Detector banks by rule, and the making of signals."""
 
@@ -40,19 +48,26 @@ class Observer:
         self._targets: dict[tuple[str, str], TargetRef] = {}
 
     def remember(self, signals: Iterable[Signal]) -> None:
-        """Whom claims that stand are about, after a restart."""
-        self._targets |= {(s.rule, s.series): s.target for s in signals if s.target is not None}
+        """Whom claims of our rules are about, after a restart or when nobody could take them."""
+        self._targets |= {(s.rule, s.series): s.target for s in signals if s.target is not None and s.rule in self._rules}
 
-    def set_rules(self, rules: Sequence[Rule]) -> None:
-        """Banks of rules that did not change are kept; new ones start from their snapshot if there is a fitting one, else warming."""
+    def set_rules(self, rules: Sequence[Rule]) -> frozenset[str]:
+        """Banks of rules that did not change are kept; new ones start from their snapshot if there is a fitting one, else warming.
+
+        Returns the names of the rules whose bank is new.
+        """
         kept: dict[str, RuleBank] = {}
+        new: set[str] = set()
         for rule in rules:
             bank = self._banks.get(rule.name)
             if bank is None or identity(self._rules[rule.name]) != identity(rule):
                 bank = RuleBank(rule)
                 self._restore(rule, bank)
+                new.add(rule.name)
             kept[rule.name] = bank
         self._banks, self._rules = kept, {r.name: r for r in rules}
+        self._targets = {key: target for key, target in self._targets.items() if key[0] in kept}
+        return frozenset(new)
 
     def _restore(self, rule: Rule, bank: RuleBank) -> None:
         data = self._snapshots.load(snapshot_name(rule))
@@ -65,19 +80,19 @@ class Observer:
     def save(self) -> None:
         """Snapshot every bank. Raises StoreError when a file cannot be written, after trying all."""
         failure: StoreError | None = None
-        for name, bank in list(self._banks.items()):
+        for bank in list(self._banks.values()):
             try:
-                self._snapshots.save(snapshot_name(self._rules[name]), bank.snapshot())
+                self._snapshots.save(snapshot_name(bank.rule), bank.snapshot())
             except StoreError as error:
                 failure = error
         if failure is not None:
             raise failure
 
-    def observe(self, polled: Polled) -> Passed[tuple[Signal, ...]] | Dropped:
+    def observe(self, polled: Polled) -> Passed[Claims] | Dropped:
         """Judge one batch. Dropped when nothing began, changed or ended."""
         rule, batch = polled.rule, polled.batch
         bank = self._banks.get(rule.name)
-        if bank is None or self._rules[rule.name] is not rule:
+        if bank is None or self._rules.get(rule.name) is not rule:
             return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason="RuleReplaced"),))
         observed = bank.observe(batch, polled.volume)
         for state, count in observed.states.items():
@@ -97,7 +112,18 @@ class Observer:
         if not signals:
             reason = "NoSeries" if len(batch) == 0 else "NothingChanged"
             return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason=reason),))
-        return Passed(tuple(signals), tuple(decisions))
+        return Passed(Claims(tuple(signals), observed.findings), tuple(decisions))
+
+    def not_taken(self, rule: Rule, claims: Claims) -> None:
+        """The store could not take these: the bank tells them again with the next whole answer, about the same targets."""
+        self.tell_again(rule, claims.findings)
+        self.remember(claims.signals)
+
+    def tell_again(self, rule: Rule, findings: Iterable[Finding]) -> None:
+        """Claims that nobody knows of are told with the next whole answer."""
+        bank = self._banks.get(rule.name)
+        if bank is not None:
+            bank.not_taken(findings)
 
     def firing(self, rule: Rule) -> tuple[Finding, ...]:
         """What the rule's bank holds firing now, with fresh evidence."""

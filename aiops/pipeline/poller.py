@@ -5,10 +5,9 @@ Neighbours: `flow` schedules one poll for each rule, `observe` takes the answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import SourceError
@@ -71,25 +70,24 @@ class Poller:
     def _volume(self, rule: Rule, batch: SampleBatch, now: float) -> Mapping[str, float] | None:
         if not rule.volume_query:
             return None
-        answer = self._sources.metrics[rule.source].instant(rule.volume_query, now)
-        return match_volume(batch.labels, answer)
+        source = self._sources.metrics.get(rule.source)
+        if source is None:
+            raise SourceError(rule.source, "NotConfigured", f"rule {rule.name} counts events at a source that answers no PromQL")
+        return match_volume(batch.labels, source.instant(rule.volume_query, now))
 
 
 def match_volume(series: Sequence[Labels], volume: SampleBatch) -> dict[str, float]:
     """Events for each series id: the sum of the volume series whose labels all stand on the series too (so a coarser query serves a finer one)."""
-    found: dict[str, float] = {}
-    wanted = [({k: v for k, v in labels.items() if k != "__name__"}, float(value)) for labels, value in zip(volume.labels, volume.values, strict=True)]
-    if not wanted:
-        return found
-    # All series of one query have the same label names: index by the names that the volume series carry.
-    names = tuple(sorted(wanted[0][0]))
-    table: dict[tuple[str, ...], float] = {}
-    for labels, value in wanted:
-        if np.isfinite(value):
-            key = tuple(labels.get(n, "") for n in names)
+    # Nearly always all series of a query have the same label names, so there is one table, and one look into it for each series.
+    tables: dict[tuple[str, ...], dict[tuple[str, ...], float]] = {}
+    for labels, value in zip(volume.labels, volume.values.tolist(), strict=True):
+        if math.isfinite(value):
+            names = tuple(sorted(name for name in labels if name != "__name__"))
+            table, key = tables.setdefault(names, {}), tuple(labels[name] for name in names)
             table[key] = table.get(key, 0.0) + value
+    found: dict[str, float] = {}
     for one in series:
-        events = table.get(tuple(one.get(n, "") for n in names))
-        if events is not None:
-            found[series_id(one)] = events
+        events = [table[key] for names, table in tables.items() if (key := tuple(one.get(name, "") for name in names)) in table]
+        if events:
+            found[series_id(one)] = sum(events)
     return found

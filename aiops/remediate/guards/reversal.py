@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops.domain.execution import Execution, StepRun, StepState
+from aiops.domain.outcome import Outcome
 from aiops.domain.target import JsonObject
 from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, recent, refuse
 from aiops.remediate.guards.traits import REPLICAS, TEMPLATE, traits, writes
@@ -76,7 +77,9 @@ def _last(newest_first: list[Execution], field: str) -> _Written | None:
             if planned is None or field not in traits(planned.action).writes or not _happened(step):
                 continue
             before, after = _value(step.pre_state, field), _value(step.leaves, field)
-            if step.state is StepState.UNDONE:
+            # An undo that found nothing to do wrote nothing: somebody had put it back before us.
+            ours = step.undo is None or step.undo.outcome is not Outcome.SKIPPED
+            if step.state is StepState.UNDONE and ours:
                 before, after = after, before
             return _Written(run.id, before, after)
     return None
