@@ -111,6 +111,7 @@ class Daemon:
             self.lifecycle.add("informer", informer.stop)
         for informer in clusters.informers.values():
             informer.wait_settled(SETTLE)
+        core.executor.recover()
         start(core, definitions)
         self._hash, self._marks = definitions.hash, self._files()
         schedule.every("dependencies", RELOAD_EVERY, lambda: self._dependencies(sources, clusters))

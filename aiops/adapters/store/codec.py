@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Hashable, Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -84,9 +85,14 @@ def document(value: Any) -> str:
     return text
 
 
+# msgspec keeps what it knows of a class on the class, half made while a decoder is being built: a second thread that builds then crashes the process.
+_BUILDING = threading.Lock()
+
+
 @cache
 def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+    with _BUILDING:
+        return msgspec.json.Decoder(kind)
 
 
 def decode(kind: type[T], text: str) -> T:

@@ -5,6 +5,7 @@ Neighbours: `migrations` (what each step does), `engine` (the transaction). Two 
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -15,6 +16,10 @@ from aiops.domain.errors import StoreError, trimmed
 HEAD = "0001"
 """The revision this code is written for; a test compares it with the last file of `migrations`."""
 _KNOWN = frozenset({"0001"})
+
+
+# Alembic's `op` and `context` are of the module: two upgrades in one process would run on each other's connection.
+_UPGRADING = threading.Lock()
 
 
 def migrate(database: Database) -> None:
@@ -35,7 +40,8 @@ def migrate(database: Database) -> None:
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
         try:
-            command.upgrade(config, "head")
+            with _UPGRADING:
+                command.upgrade(config, "head")
         except CommandError as error:
             raise StoreError(f"store: the schema could not be upgraded: {trimmed(str(error))}") from error
 
