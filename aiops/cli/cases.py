@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-from aiops.app.cases import run_cases
-from aiops.app.config import read_settings
-from aiops.app.logs import quiet
 from aiops.cli.common import FAILED, ConfigOption, Output, OutputOption, exit_codes, out, print_json, safe
 
 
@@ -19,6 +16,10 @@ def run_tests(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Run the unit tests of rules and runbooks (NAME.test.yaml): synthetic series, objects and a virtual clock in; incidents and actions out."""
+    from aiops.app.cases import run_cases
+    from aiops.app.config import read_settings
+    from aiops.app.logs import quiet
+
     with exit_codes():
         quiet()
         settings = read_settings(config)

@@ -1,6 +1,7 @@
 """What every command shares: output formats, the settings option, errors to exit codes.
 
-Neighbours: each file of this folder; `__main__` runs `cli.main.app`.
+Neighbours: each file of this folder; `__main__` runs `cli.main.app`. What commands call of `app` they import when they run: it stands on the
+store and all adapters, and `--help` and a mistyped option must not wait seconds for these.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from aiops.app.config import read_settings
-from aiops.app.desk import Desk, open_desk, plain
 from aiops.domain.errors import AiopsError, ClusterError, CommandError, DefinitionError, SourceError, StoreError
+
+if TYPE_CHECKING:
+    from aiops.app.desk import Desk
 
 OK, FAILED, USAGE, UNKNOWN, UNREACHABLE = 0, 1, 2, 3, 4
 out = Console(highlight=False, soft_wrap=True)
@@ -39,6 +41,8 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="setti
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
+    from aiops.app.desk import plain
+
     typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, default=str))
 
 
@@ -75,6 +79,9 @@ def exit_codes() -> Iterator[None]:
 @contextmanager
 def desk(config: Path | None) -> Iterator[Desk]:
     """The reading desk of the settings' store, closed at the end."""
+    from aiops.app.config import read_settings
+    from aiops.app.desk import open_desk
+
     with exit_codes():
         opened = open_desk(read_settings(config))
         try:

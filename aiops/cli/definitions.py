@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from aiops.app.check import check as run_check
-from aiops.app.schemas import schema_of
 from aiops.cli.common import FAILED, ConfigOption, Output, OutputOption, err, exit_codes, out, print_json, safe
 
 
@@ -27,6 +25,8 @@ def check(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Read settings, rules and runbooks and list every problem as file:line: key: what is wrong, what is allowed. Exit 1 if there is one."""
+    from aiops.app.check import check as run_check
+
     with exit_codes():
         result = run_check(config, tuple(paths or ()))
     if output is Output.JSON:
@@ -42,4 +42,6 @@ def check(
 
 def schema(document: Document) -> None:
     """Print the JSON schema of rules, runbooks or the settings file, for editors."""
+    from aiops.app.schemas import schema_of
+
     print_json(schema_of(document.value))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from aiops.app.desk import IncidentFile
 from aiops.cli.common import ConfigOption, Output, OutputOption, desk, err, out, print_json, safe, when
 from aiops.domain.command import CommandKind
 from aiops.domain.execution import Execution
+
+if TYPE_CHECKING:
+    from aiops.app.desk import IncidentFile
 
 app = typer.Typer(help="What is wrong, what was claimed, planned and done about it.", no_args_is_help=True)
 

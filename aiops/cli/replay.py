@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.panel import Panel
@@ -12,13 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from aiops.app.config import read_settings
-from aiops.app.logs import quiet
-from aiops.app.narrate import Line, Summary
-from aiops.app.recording import record as run_record
-from aiops.app.replays import DEMO_BUNDLE, Replay, open_replay
-from aiops.app.webapp import replay_page
 from aiops.cli.common import FAILED, ConfigOption, Output, OutputOption, err, exit_codes, out, print_json, safe, when
+
+if TYPE_CHECKING:
+    from aiops.app.narrate import Line, Summary
+    from aiops.app.replays import Replay
 
 STYLES = {"signal": "yellow", "incident": "bold red", "plan": "cyan", "act": "magenta", "verify": "blue", "outcome": "bold green", "announce": "white"}
 
@@ -30,6 +28,10 @@ def replay(
     store: Annotated[Path | None, typer.Option(help="keep what was decided in this SQLite file; `aiops why` and `review` read it")] = None,
 ) -> None:
     """Run recorded history through the live pipeline in virtual time, with the present rules and runbooks and the dry-run writer."""
+    from aiops.app.config import read_settings
+    from aiops.app.logs import quiet
+    from aiops.app.replays import open_replay
+
     with exit_codes():
         quiet()
         opened = open_replay(bundle, read_settings(config), store_url=f"sqlite:///{store}" if store else "sqlite:///:memory:")
@@ -48,12 +50,17 @@ def replay(
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="leave the status page up until Ctrl-C")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="of the status page on loopback; 0 takes a free one")] = 0,
-    bundle: Annotated[Path, typer.Option(help="another recording")] = DEMO_BUNDLE,
+    bundle: Annotated[Path | None, typer.Option(help="another recording than the one that comes along")] = None,
 ) -> None:
     """The main job on an embedded default: a recorded fault flows through the pipeline that runs live; nothing is written anywhere."""
+    from aiops.app.config import read_settings
+    from aiops.app.logs import quiet
+    from aiops.app.replays import DEMO_BUNDLE, open_replay
+    from aiops.app.webapp import replay_page
+
     with exit_codes():
         quiet()
-        opened = open_replay(bundle, read_settings(None))
+        opened = open_replay(bundle or DEMO_BUNDLE, read_settings(None))
         page = replay_page(opened.run, port)
         page.start()
         try:
@@ -140,6 +147,9 @@ def record(
     description: Annotated[str, typer.Option()] = "a recording",
 ) -> None:
     """Record metrics, log rates and cluster changes into a bundle that `aiops replay` runs. Reads only."""
+    from aiops.app.config import read_settings
+    from aiops.app.recording import record as run_record
+
     with exit_codes():
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
         with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:

@@ -8,9 +8,6 @@ from typing import Annotated
 
 import typer
 
-from aiops.app.config import read_settings
-from aiops.app.live import Daemon
-from aiops.app.logs import daemon_logs
 from aiops.cli.common import FAILED, ConfigOption, err, exit_codes, safe
 
 
@@ -19,6 +16,10 @@ def run(
     act: Annotated[bool, typer.Option("--act", help="let it act; each runbook's mode still decides. Without this nothing is written")] = False,
 ) -> None:
     """Run the daemon: dry-run unless --act is given."""
+    from aiops.app.config import read_settings
+    from aiops.app.live import Daemon
+    from aiops.app.logs import daemon_logs
+
     ending, reloading = threading.Event(), threading.Event()
     with exit_codes():
         settings = read_settings(config)
