@@ -133,6 +133,13 @@ class Prometheus:
             raise TestbedError(f"{query}: {content.get('error')}")
         return [(item["metric"], float(item["value"][1])) for item in content["data"]["result"]]
 
+    def raw(self, selector: str) -> list[tuple[float, float]]:
+        """The raw samples (time, value) of a range selector such as `up[5m]`, of all its series."""
+        content = web.call("GET", f"{self.url}/api/v1/query?query={quote(selector)}").json()
+        if content["status"] != "success":
+            raise TestbedError(f"{selector}: {content.get('error')}")
+        return [(float(at), float(value)) for item in content["data"]["result"] for at, value in item["values"]]
+
     def _write(self) -> None:
         config: dict[str, Any] = {
             "global": {"scrape_interval": self._interval, "scrape_timeout": self._interval, "evaluation_interval": self._interval},
