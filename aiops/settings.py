@@ -25,6 +25,8 @@ def _duration(value: Any) -> float:
 
 
 Duration = Annotated[float, BeforeValidator(_duration), Field(ge=0, allow_inf_nan=False)]
+Span = Annotated[float, BeforeValidator(_duration), Field(gt=0, allow_inf_nan=False)]
+"""A duration of which zero makes no sense."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -72,10 +74,10 @@ class SourceSettings(Model):
     type: Literal["prometheus", "elasticsearch"]
     url: str = Field(pattern=r"^https?://")
     client: Literal["fast", "prometheus-api-client"] = "fast"
-    timeout: Duration = 10.0
+    timeout: Span = 10.0
     auth: Auth = Auth()
     tls: Tls = Tls()
-    dark_after: Duration = 60.0
+    dark_after: Span = 60.0
     """No good answer for so long: the source is dark, a signal of its own."""
 
 
@@ -87,7 +89,7 @@ class ClusterSettings(Model):
     context: str = ""
     namespaces: tuple[str, ...] = ()
     """Watch only these; empty: all."""
-    stale_after: Duration = 60.0
+    stale_after: Span = 60.0
 
 
 class CacheSettings(Model):
@@ -95,7 +97,7 @@ class CacheSettings(Model):
 
     url: str = Field(pattern=r"^rediss?://")
     password_file: str = ""
-    timeout: Duration = 5.0
+    timeout: Span = 5.0
 
 
 class SlackRoute(Model):
@@ -112,7 +114,7 @@ class SlackSettings(Model):
 
     token_file: str = ""
     base_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://")
-    timeout: Duration = 10.0
+    timeout: Span = 10.0
     routes: tuple[SlackRoute, ...] = ()
 
 
@@ -146,6 +148,12 @@ class GuardSettings(Model):
     circuit_block: Duration = 3600.0
     modes: dict[str, GuardMode] = {}
 
+    @model_validator(mode="after")
+    def _ordered(self) -> GuardSettings:
+        if self.minimum_replicas > self.maximum_replicas:
+            raise ValueError("minimumReplicas is more than maximumReplicas")
+        return self
+
 
 class IncidentSettings(Model):
     """Lifecycle times."""
@@ -153,7 +161,7 @@ class IncidentSettings(Model):
     resolve_after: Duration = 60.0
     flap_window: Duration = 900.0
     flap_limit: int = Field(default=3, ge=1)
-    approval_expires: Duration = 3600.0
+    approval_expires: Span = 3600.0
 
 
 class RetentionSettings(Model):
@@ -194,11 +202,20 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     pause_file: str = ""
     """While this file exists nothing is written to any cluster: the switch that works without store or Slack."""
-    tick: Duration = 1.0
+    tick: Span = 1.0
     grace: Duration = 20.0
     workers: int = Field(default=8, ge=1, le=64)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Settings:
+        names = [c.name for c in self.clusters]
+        if len(set(names)) < len(names) or "default" in names[1:]:
+            raise ValueError("clusters: each needs a name of its own, and only the first may be called default")
+        if "kubernetes" in self.sources:
+            raise ValueError("sources: the name kubernetes is taken by the objects of the cluster")
+        return self
 
     @classmethod
     def settings_customise_sources(  # the signature is pydantic-settings' own

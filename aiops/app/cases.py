@@ -5,7 +5,7 @@ Neighbours: `definitions.schema_cases` is the format; `app.compose` wires the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,11 @@ class CaseResult:
     failures: tuple[str, ...]
 
 
-def run_cases(paths: Iterable[Path], settings: Settings) -> list[CaseResult]:
+def run_cases(paths: Sequence[Path], settings: Settings) -> list[CaseResult]:
     """All tests below these files and folders, over the settings' rules and runbooks. Raises DefinitionError with every problem."""
     definitions = load_or_raise(settings)
+    problems: list[Problem] = [Problem(str(p), 1, "path", "there is no such file or folder") for p in paths if not p.exists()]
     files = sorted({f for p in paths for f in ([p] if p.is_file() else p.rglob("*.test.yaml"))})
-    problems: list[Problem] = []
     found: list[tuple[str, int, CaseModel]] = []
     for file in files:
         found += _read(file, problems)
@@ -68,8 +68,19 @@ def run_cases(paths: Iterable[Path], settings: Settings) -> list[CaseResult]:
     return [CaseResult(file, line, case.name, tuple(_run(case, definitions, settings))) for file, line, case in found]
 
 
+def beside(settings: Settings) -> tuple[Path, ...]:
+    """Where the tests of the settings' rules and runbooks are: in their folders, or beside a file as NAME.test.yaml."""
+    paths = [Path(text) for text in (*settings.rules, *settings.runbooks)]
+    return tuple(found for p in paths if (found := p.with_suffix(".test.yaml") if p.is_file() else p).exists())
+
+
 def _read(file: Path, problems: list[Problem]) -> Iterator[tuple[str, int, CaseModel]]:
-    documents, wrong = read_documents(file.read_text(encoding="utf-8"), str(file))
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem(str(file), 1, "document", f"cannot be read: {error}"))
+        return
+    documents, wrong = read_documents(text, str(file))
     problems += wrong
     for document in documents:
         model = validate(CaseFileModel, document.data, str(file), document)

@@ -162,11 +162,14 @@ def sight_policies(settings: Settings, outside: Outside) -> dict[str, SightPolic
 
 
 def pause_switch(settings: Settings, store: Store) -> Callable[[], bool]:
-    """The kill switch: the file works without the store; a store that cannot be read counts as paused."""
+    """The kill switch: the file works without the store, and one that cannot be looked for counts as there. Raises StoreError."""
     path = Path(settings.pause_file) if settings.pause_file else None
 
     def paused() -> bool:
-        if path is not None and path.exists():
+        try:
+            if path is not None and path.exists():
+                return True
+        except OSError:  # a folder that may not be entered, a mount that is gone
             return True
         return store.value(PAUSED) is not None
 

@@ -5,11 +5,15 @@ Neighbours: `settings` has the model, `definitions.yaml_tree` reads YAML strictl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from aiops.definitions.problems import validate
+from pydantic_settings import SettingsError
+
+from aiops.definitions.problems import suggestion, validate
 from aiops.definitions.yaml_tree import Document, read_documents
 from aiops.domain.errors import DefinitionError, Problem
+from aiops.remediate.guardrails import GUARDS
 from aiops.settings import Settings
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
@@ -30,10 +34,20 @@ def read_settings(path: Path | None) -> Settings:
         if len(documents) != 1 or not isinstance(documents[0].data, dict):
             raise DefinitionError((Problem(name, 1, "config", "must be one map, for example `apiVersion: aiops/v1` with `sources:` below it"),))
         document = documents[0]
-    found = validate(Settings, document.data, name, document)
-    if isinstance(found, list):
-        raise DefinitionError(tuple(found))
+    try:
+        found = validate(Settings, document.data, name, document)
+    except SettingsError as error:  # a variable that should hold JSON and does not
+        raise DefinitionError((Problem("environment", 1, "AIOPS_", f"{error}: write JSON, for example AIOPS_RULES='[\"rules\"]'"),)) from error
+    problems = found if isinstance(found, list) else list(_guards(found, name, document))
+    if isinstance(found, list) or problems:
+        raise DefinitionError(tuple(problems))
     return resolved(found, path.parent if path else Path())
+
+
+def _guards(settings: Settings, name: str, document: Document) -> Iterator[Problem]:
+    for guard in settings.guards.modes:
+        if guard not in GUARDS:
+            yield Problem(name, document.line(("guards", "modes", guard)), f"guards.modes.{guard}", suggestion(f"no guard {guard!r}", guard, sorted(GUARDS)))
 
 
 def resolved(settings: Settings, base: Path) -> Settings:

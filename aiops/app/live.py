@@ -69,7 +69,10 @@ class Daemon:
         try:
             self._start()
         except BaseException:
-            self.lifecycle.stop(self.settings.grace)
+            try:
+                self.lifecycle.stop(self.settings.grace)
+            except ShutdownError as faults:  # why it could not start is what people need to know
+                log.exception("stopped with faults", faults=str(faults))
             raise
 
     def _start(self) -> None:

@@ -111,9 +111,9 @@ def summarise(store: Reading, notifier: MemoryNotifier, span: tuple[float, float
     """One row an incident: when it opened, how long it stood, what would have been done, what refused it."""
     rows = []
     start, end = span
-    incidents = list(reversed(store.incidents()))
-    runs = store.executions()
-    decisions = store.decisions(limit=5000)
+    incidents = list(reversed(store.incidents(limit=100_000)))
+    runs = store.executions(limit=100_000)
+    decisions = store.decisions(limit=100_000)
     refused = 0
     for incident in incidents:
         mine = [r for r in runs if r.plan.incident == incident.id]

@@ -16,15 +16,14 @@ def run_tests(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Run the unit tests of rules and runbooks (NAME.test.yaml): synthetic series, objects and a virtual clock in; incidents and actions out."""
-    from aiops.app.cases import run_cases
+    from aiops.app.cases import beside, run_cases
     from aiops.app.config import read_settings
     from aiops.app.logs import quiet
 
     with exit_codes():
         quiet()
         settings = read_settings(config)
-        given = tuple(paths or (*(Path(p) for p in settings.rules), *(Path(p) for p in settings.runbooks)))
-        results = run_cases(given, settings)
+        results = run_cases(tuple(paths) if paths else beside(settings), settings)
     failed = [r for r in results if r.failures]
     if output is Output.JSON:
         print_json(results)

@@ -43,7 +43,9 @@ def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     from aiops.app.desk import plain
 
-    typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, default=str))
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, default=str)
+    # What is not printable stands within strings only (but for line ends), where an escape means the same.
+    typer.echo("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 def safe(text: object) -> Text:
@@ -71,7 +73,7 @@ def exit_codes() -> Iterator[None]:
     except (StoreError, SourceError, ClusterError) as error:
         err.print(safe(error))
         raise typer.Exit(UNREACHABLE) from error
-    except (AiopsError, FileExistsError) as error:
+    except (AiopsError, OSError) as error:  # OSError: a file or a port that cannot be used; its text names it
         err.print(safe(error))
         raise typer.Exit(FAILED) from error
 

@@ -108,8 +108,8 @@ def silence(
 ) -> None:
     """Mute acting and telling for a while; recording goes on."""
     pairs = dict(m.split("=", 1) for m in matchers if "=" in m)
-    if len(pairs) != len(matchers):
-        raise typer.BadParameter("write label=value")
+    if len(pairs) != len(matchers) or not all(pairs):
+        raise typer.BadParameter("write label=value, each label once")
     with desk(config) as d:
         command = d.ask(CommandKind.SILENCE, "", {"matchers": pairs, "seconds": minutes * 60, "comment": comment})
     err.print(f"asked: {command.id}")

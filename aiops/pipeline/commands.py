@@ -12,7 +12,7 @@ import structlog
 
 from aiops.correlate.incident_flow import acknowledge, resolve
 from aiops.domain.command import Command, CommandKind
-from aiops.domain.errors import AiopsError
+from aiops.domain.errors import AiopsError, StoreError
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Silence
 from aiops.pipeline.board import Board
@@ -40,8 +40,16 @@ class Commands:
         for command in self._store.commands(pending=True):
             try:
                 done = self._carry_out(command)
+            except StoreError:  # it waits: carrying a command out twice does no more than once
+                raise
             except AiopsError as error:
                 done = replace(command, done=True, accepted=False, result=str(error))
+            except Exception:  # task boundary: one command that cannot be carried out must not keep all later ones waiting for ever
+                log.exception("command failed", command=command.id, kind=command.kind.value)
+                self._telemetry.count("task_errors", task="command")
+                done = refused(command, "failed by a fault of ours; the log has it")
+            if not done.done:
+                continue  # another owner is at the run just now: asked again with the next look
             self._telemetry.count("commands", kind=command.kind.value, result="accepted" if done.accepted else "refused")
             log.info("command", command=command.id, kind=command.kind.value, by=command.by, accepted=done.accepted, result=done.result)
             self._store.write(Changes(commands=(done,)))

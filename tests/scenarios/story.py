@@ -75,7 +75,7 @@ class Story:
     def run(self, seconds: float) -> Story:
         """Let time pass."""
         self.time.run_until(self.time.now() + seconds)
-        assert self.errors == []
+        assert self.errors == [], self.errors
         return self
 
     def given_quiet(self, seconds: float = 420.0) -> Story:
