@@ -17,6 +17,7 @@ from aiops.domain.signal import Signal, SignalState
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640.0, 190.0, 62.0, 10.0, 12.0, 24.0
 LANE, LANE_LEFT, LANE_WIDTH = 26.0, 210.0, 960.0
 MOST_LANES = 14
+LARGEST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,9 @@ def plot(
     drawn = [(kind, text, value) for kind, text, value in levels if value is not None and math.isfinite(value)]
     low, high = min([*finite, *(v for *_, v in drawn)]), max([*finite, *(v for *_, v in drawn)])
     pad = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
-    if not math.isfinite(pad) or pad <= 0:
-        return None
     low, high = (low - pad if low < 0 or low - pad > 0 else min(low, 0.0)), high + pad
+    if not 0 < high - low < LARGEST:  # as large as floats go: nothing that a drawing would tell
+        return None
     start, end = points[0][0], points[-1][0]
 
     def x(t: float) -> float:

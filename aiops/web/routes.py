@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import math
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -103,7 +104,10 @@ class Api:
 
     async def alerts(self, request: Request) -> Response:
         """Alertmanager's webhook, version 4. Acknowledged only after it is stored: 503 asks the sender to try again."""
-        token = self._site.webhook_token()
+        try:
+            token = self._site.webhook_token()
+        except (OSError, ValueError) as error:
+            return _error(503, f"the token file cannot be read: {type(error).__name__}")  # without it nobody is let in
         given = request.headers.get("authorization", "")
         if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             return _error(401, "a bearer token is needed")
@@ -132,7 +136,25 @@ class Api:
         return JSONResponse({"accepted": len(signals)})
 
     def _json(self, value: object) -> Response:
-        return Response(json.dumps(self._site.plain(value), ensure_ascii=False, allow_nan=False, default=str), media_type="application/json")
+        rows = self._site.plain(value)
+        try:
+            text = _dump(rows)
+        except ValueError:  # NaN or infinity somewhere, which JSON does not have
+            text = _dump(_finite(rows))
+        return Response(text.encode(errors="backslashreplace"), media_type="application/json")
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _finite(value: object) -> object:
+    """The same with null for numbers that are not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _limit(request: Request) -> int:

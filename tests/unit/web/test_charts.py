@@ -44,6 +44,7 @@ def test_nothing_to_draw_is_none():
     assert plot("t", [1.0], [1.0]) is None
     assert plot("t", [1.0, 2.0], [None, 1.0]) is None
     assert plot("t", [1.0, 1.0], [1.0, 2.0]) is None
+    assert plot("t", [1.0, 2.0], [0.0, 1.7e308]) is None
 
 
 def test_a_timeline_has_a_row_for_the_incident_each_claim_and_each_run():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -162,3 +164,25 @@ def test_a_port_that_is_taken_is_one_clear_error(kit: Kit):
         with pytest.raises(AiopsError, match=f"cannot listen on 127.0.0.1:{port}"):
             WebServer(build_app(kit.site()), "127.0.0.1", port).start()
     kit.store.close()
+
+
+def test_a_token_file_that_cannot_be_read_lets_nobody_in(kit: Kit):
+    def unreadable() -> str:
+        raise OSError("gone")
+
+    server = WebServer(build_app(replace(kit.site(), webhook_token=unreadable)), "127.0.0.1", 0)
+    server.start()
+    answer = requests.post(f"http://127.0.0.1:{server.port}/api/v1/alerts", data=b"good", timeout=10)
+    server.stop(5.0)
+    kit.store.close()
+    assert (answer.status_code, kit.taken) == (503, [])
+
+
+def test_numbers_that_json_does_not_have_are_null(kit: Kit):
+    site = replace(kit.site(), plain=lambda _value: {"score": math.inf, "rows": [math.nan, 1.5]})
+    server = WebServer(build_app(site), "127.0.0.1", 0)
+    server.start()
+    answer = requests.get(f"http://127.0.0.1:{server.port}/api/v1/status", timeout=10)
+    server.stop(5.0)
+    kit.store.close()
+    assert answer.json() == {"score": None, "rows": [None, 1.5]}
