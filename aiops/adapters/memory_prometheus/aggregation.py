@@ -13,7 +13,7 @@ from aiops.adapters.memory_prometheus.label_functions import checked_label, numb
 from aiops.adapters.memory_prometheus.matchers import NAME
 from aiops.adapters.memory_prometheus.range_functions import quantile
 from aiops.adapters.memory_prometheus.syntax import Aggregate
-from aiops.adapters.memory_prometheus.vectors import Bools, Floats, Ints, LabelDict, QueryError, Vector
+from aiops.adapters.memory_prometheus.vectors import Bools, Floats, Ints, LabelDict, LabelList, QueryError, Vector, remembered
 
 
 def group_labels(labels: LabelDict, node: Aggregate) -> LabelDict:
@@ -25,17 +25,7 @@ def group_labels(labels: LabelDict, node: Aggregate) -> LabelDict:
 
 def aggregate(node: Aggregate, vector: Vector, param: Floats | None) -> Vector:
     """`param` (T,) is k of topk and bottomk, q of quantile. QueryError for a k that is no integer."""
-    groups: dict[frozenset[tuple[str, str]], int] = {}
-    labels: list[LabelDict] = []
-    place = np.empty(len(vector.labels), dtype=np.int64)
-    for row, each in enumerate(vector.labels):
-        found = group_labels(each, node)
-        place[row] = groups.setdefault(frozenset(found.items()), len(groups))
-        if place[row] == len(labels):
-            labels.append(found)
-    # Rows of one group side by side, so that each group is one slice.
-    order = np.argsort(place, kind="stable")
-    starts = np.searchsorted(place[order], np.arange(len(labels)))
+    labels, order, starts = remembered(vector.labels, ("groups", node.without, node.labels), lambda: _groups(node, vector.labels))
     if node.op in {"topk", "bottomk"}:
         return _extremes(vector, order, starts, _whole(param), largest=node.op == "topk")
     values, present = vector.values[order], vector.present[order]
@@ -43,6 +33,20 @@ def aggregate(node: Aggregate, vector: Vector, param: Floats | None) -> Vector:
         return Vector([], values, present)
     counts = np.add.reduceat(present.astype(np.int64), starts, axis=0)
     return Vector(labels, _reduced(node.op, values, present, starts, counts, param), counts > 0)
+
+
+def _groups(node: Aggregate, series: list[LabelDict]) -> tuple[LabelList, Ints, Ints]:
+    """The groups' labels; the rows, those of one group side by side, so that each group is one slice; and where each slice begins."""
+    groups: dict[frozenset[tuple[str, str]], int] = {}
+    labels: list[LabelDict] = []
+    place = np.empty(len(series), dtype=np.int64)
+    for row, each in enumerate(series):
+        found = group_labels(each, node)
+        place[row] = groups.setdefault(frozenset(found.items()), len(groups))
+        if place[row] == len(labels):
+            labels.append(found)
+    order = np.argsort(place, kind="stable")
+    return LabelList(labels), order, np.searchsorted(place[order], np.arange(len(labels)))
 
 
 def _reduced(op: str, values: Floats, present: Bools, starts: Ints, counts: Ints, param: Floats | None) -> Floats:

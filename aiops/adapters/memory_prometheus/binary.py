@@ -14,17 +14,23 @@ from aiops.adapters.memory_prometheus.syntax import Binary, Matching
 from aiops.adapters.memory_prometheus.vectors import (
     Bools,
     Floats,
+    Ints,
     LabelDict,
+    LabelList,
     QueryError,
     Scalar,
     Vector,
     along,
     empty,
     merged,
+    remembered,
+    remembered_pair,
     without_name,
+    without_names,
 )
 
 Key = tuple[str, ...] | frozenset[tuple[str, str]]
+
 
 _ARITHMETIC: dict[str, Callable[[Floats, Floats], Floats]] = {
     "+": np.add,
@@ -62,7 +68,7 @@ def binary(node: Binary, lhs: Scalar | Vector, rhs: Scalar | Vector) -> Scalar |
     right = rhs.values[None, :] if isinstance(rhs, Scalar) else rhs.values
     # A comparison keeps the vector's value, on whichever side it stands.
     values, keep = _computed(node, left, right, vector.values)
-    labels = [without_name(each) for each in vector.labels] if _drops_name(node) else vector.labels
+    labels = remembered(vector.labels, "without names", lambda: without_names(vector.labels)) if _drops_name(node) else vector.labels
     return merged(Vector(labels, values, vector.present & keep).compact())
 
 
@@ -84,6 +90,10 @@ def _computed(node: Binary, left: Floats, right: Floats, kept: Floats) -> tuple[
 
 def _keys(labels: list[LabelDict], matching: Matching) -> list[Key]:
     """What decides whether two series belong together."""
+    return remembered(labels, ("keys", matching.on, matching.labels), lambda: _new_keys(labels, matching))
+
+
+def _new_keys(labels: list[LabelDict], matching: Matching) -> list[Key]:
     if matching.on:
         names = sorted(set(matching.labels))
         return [tuple(each.get(name, "") for name in names) for each in labels]
@@ -95,7 +105,8 @@ def _set_operation(node: Binary, lhs: Vector, rhs: Vector) -> Vector:
     left, right = _keys(lhs.labels, node.matching), _keys(rhs.labels, node.matching)
     if node.op == "or":
         present = rhs.present & ~_where(right, left, lhs.present)
-        both = Vector(lhs.labels + rhs.labels, np.concatenate([lhs.values, rhs.values]), np.concatenate([lhs.present, present]))
+        labels = remembered_pair(lhs.labels, rhs.labels, "or", lambda: LabelList(lhs.labels + rhs.labels))
+        both = Vector(labels, np.concatenate([lhs.values, rhs.values]), np.concatenate([lhs.present, present]))
         return merged(both.compact())
     other = _where(left, right, rhs.present)
     return Vector(lhs.labels, lhs.values, lhs.present & (other if node.op == "and" else ~other)).compact()
@@ -118,32 +129,51 @@ def _matched(node: Binary, lhs: Vector, rhs: Vector) -> Vector:
     # Where one side has nothing at all, Prometheus looks no further and finds no duplicates either.
     alive = along(many.present, axis=0) & along(one.present, axis=0)
     many = Vector(many.labels, many.values, many.present & alive)
-    pairs = _pairs(many, one, alive, node)
-    if not pairs:
+    # Rows of the one side that share a key are a matter of presence, so only what is unique at all times is remembered.
+    unique = _unique_keys(one, node.matching)
+    if not unique:
+        _refuse_two(one, alive, node)
+    first, second, labels = remembered_pair(many.labels, one.labels, ("matched", node.op, node.as_bool, node.matching), lambda: _pairs(many, one, node))
+    if not len(first):
         return empty(len(alive))
-    first, second = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
     left, right = (one.values[second], many.values[first]) if exchanged else (many.values[first], one.values[second])
     values, keep = _computed(node, left, right, left)
     present = many.present[first] & one.present[second] & keep
-    labels = [_result_labels(node, many.labels[row], one.labels[other]) for row, other in pairs]
-    if node.matching.card == "one-to-one":
-        _refuse_duplicates(node, [_keys([many.labels[row]], node.matching)[0] for row, _ in pairs], present)
+    if node.matching.card == "one-to-one" and not (unique and _unique_keys(many, node.matching)):
+        keys = _keys(many.labels, node.matching)
+        _refuse_duplicates(node, [keys[row] for row in first.tolist()], present)
     return _unique(Vector(labels, values, present).compact())
 
 
-def _pairs(many: Vector, one: Vector, alive: Bools, node: Binary) -> list[tuple[int, int]]:
-    """Rows that belong together. QueryError if two rows of the one side share a key at a step."""
-    by_key: dict[Key, list[int]] = {}
-    for row, key in enumerate(_keys(one.labels, node.matching)):
-        by_key.setdefault(key, []).append(row)
-    for rows in by_key.values():
+def _by_key(vector: Vector, matching: Matching) -> dict[Key, list[int]]:
+    found: dict[Key, list[int]] = {}
+    for row, key in enumerate(_keys(vector.labels, matching)):
+        found.setdefault(key, []).append(row)
+    return found
+
+
+def _unique_keys(vector: Vector, matching: Matching) -> bool:
+    keys = _keys(vector.labels, matching)
+    return remembered(vector.labels, ("unique", matching.on, matching.labels), lambda: len(set(keys)) == len(keys))
+
+
+def _refuse_two(one: Vector, alive: Bools, node: Binary) -> None:
+    """QueryError if two rows of the one side share a key at a step."""
+    for rows in _by_key(one, node.matching).values():
         if len(rows) > 1 and (one.present[rows][:, alive].sum(axis=0) > 1).any():
             side = "left" if node.matching.card == "one-to-many" else "right"
             raise QueryError(
                 f"found duplicate series for the match group on the {side} hand-side of the operation: {one.labels[rows[0]]}, "
                 f"{one.labels[rows[1]]}; many-to-many matching not allowed: matching labels must be unique on one side"
             )
-    return [(row, other) for row, key in enumerate(_keys(many.labels, node.matching)) for other in by_key.get(key, ())]
+
+
+def _pairs(many: Vector, one: Vector, node: Binary) -> tuple[Ints, Ints, LabelList]:
+    """Rows of both sides that belong together, and the labels of their result."""
+    by_key = _by_key(one, node.matching)
+    pairs = [(row, other) for row, key in enumerate(_keys(many.labels, node.matching)) for other in by_key.get(key, ())]
+    labels = LabelList(_result_labels(node, many.labels[row], one.labels[other]) for row, other in pairs)
+    return np.array([row for row, _ in pairs], dtype=np.int64), np.array([other for _, other in pairs], dtype=np.int64), labels
 
 
 def _refuse_duplicates(node: Binary, keys: list[Key], present: Bools) -> None:

@@ -10,7 +10,7 @@ import re
 import numpy as np
 
 from aiops.adapters.memory_prometheus.matchers import NAME
-from aiops.adapters.memory_prometheus.vectors import Bools, Floats, LabelDict, Vector, merged
+from aiops.adapters.memory_prometheus.vectors import Bools, Floats, Ints, LabelDict, LabelList, Vector, merged, remembered
 
 _BOUND = "le"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf|infinity|nan)", re.ASCII | re.IGNORECASE)
@@ -21,22 +21,15 @@ def histogram_quantile(q: Floats, vector: Vector) -> Vector:
 
     A histogram without a +Inf bucket, with fewer than two buckets or without observations gives NaN.
     """
-    groups: dict[frozenset[tuple[str, str]], list[tuple[float, int]]] = {}
-    labels: dict[frozenset[tuple[str, str]], LabelDict] = {}
-    for row, each in enumerate(vector.labels):
-        bound = each.get(_BOUND, "")
-        if not _NUMBER.fullmatch(bound):
-            continue
-        rest = {name: value for name, value in each.items() if name != _BOUND}
-        key = frozenset(rest.items())
-        groups.setdefault(key, []).append((float(bound), row))
-        labels.setdefault(key, {name: value for name, value in rest.items() if name != NAME})
+    labels, groups = remembered(vector.labels, "histograms", lambda: _histograms(vector.labels))
     steps = vector.values.shape[1]
+    if groups and vector.present.all() and all(np.array_equal(bounds, groups[0][0]) for bounds, _ in groups):
+        # All have the same buckets all the time: one table of (bucket, histogram and step).
+        table = vector.values[np.stack([rows for _, rows in groups], axis=1)].reshape(len(groups[0][0]), -1)
+        found = _quantiles(np.tile(q, len(groups)), groups[0][0], table).reshape(len(groups), steps)
+        return merged(Vector(labels, found, np.ones(found.shape, dtype=np.bool_)))
     values, present = np.zeros((len(groups), steps)), np.zeros((len(groups), steps), dtype=np.bool_)
-    for target, buckets in enumerate(groups.values()):
-        buckets.sort(key=lambda bucket: bucket[0])
-        rows = np.array([row for _, row in buckets])
-        bounds = np.array([bound for bound, _ in buckets])
+    for target, (bounds, rows) in enumerate(groups):
         here = vector.present[rows]
         present[target] = here.any(axis=0)
         # Buckets may come and go; steps that have the same buckets are computed together (nearly always all of them).
@@ -44,7 +37,25 @@ def histogram_quantile(q: Floats, vector: Vector) -> Vector:
             if pattern.any():
                 columns = np.flatnonzero((here == pattern[:, None]).all(axis=0))
                 values[target, columns] = _quantiles(q[columns], bounds[pattern], vector.values[rows[pattern]][:, columns])
-    return merged(Vector(list(labels.values()), values, present))
+    return merged(Vector(labels, values, present))
+
+
+def _histograms(series: list[LabelDict]) -> tuple[LabelList, list[tuple[Floats, Ints]]]:
+    """Labels of each histogram; its bounds, rising, and the rows of its buckets in that order."""
+    groups: dict[frozenset[tuple[str, str]], list[tuple[float, int]]] = {}
+    labels: dict[frozenset[tuple[str, str]], LabelDict] = {}
+    for row, each in enumerate(series):
+        bound = each.get(_BOUND, "")
+        if not _NUMBER.fullmatch(bound):
+            continue
+        rest = {name: value for name, value in each.items() if name != _BOUND}
+        key = frozenset(rest.items())
+        groups.setdefault(key, []).append((float(bound), row))
+        labels.setdefault(key, {name: value for name, value in rest.items() if name != NAME})
+    for buckets in groups.values():
+        buckets.sort(key=lambda bucket: bucket[0])
+    tables = [(np.array([bound for bound, _ in buckets]), np.array([row for _, row in buckets])) for buckets in groups.values()]
+    return LabelList(labels.values()), tables
 
 
 def _quantiles(q: Floats, bounds: Floats, counts: Floats) -> Floats:

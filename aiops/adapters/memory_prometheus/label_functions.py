@@ -10,7 +10,7 @@ import re
 import numpy as np
 
 from aiops.adapters.memory_prometheus.matchers import PatternError, compiled, full_match
-from aiops.adapters.memory_prometheus.vectors import LabelDict, QueryError, Vector, merged
+from aiops.adapters.memory_prometheus.vectors import LabelDict, LabelList, QueryError, Vector, merged, remembered
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _REFERENCE = re.compile(r"\$(?:\$|([A-Za-z0-9_]+)|\{([A-Za-z0-9_]+)\})?", re.ASCII)
@@ -19,12 +19,17 @@ _REFERENCE = re.compile(r"\$(?:\$|([A-Za-z0-9_]+)|\{([A-Za-z0-9_]+)\})?", re.ASC
 def label_replace(vector: Vector, target: str, replacement: str, source: str, pattern: str) -> Vector:
     """Set `target` to `replacement` (with `$1`, `$name`) in series whose `source` label matches `pattern` wholly; empty removes it."""
     _checked(target, "destination label name in label_replace()")
-    try:
+
+    def replaced() -> LabelList:
         regex = compiled(pattern)
-        labels = []
+        labels = LabelList([])
         for each in vector.labels:
             found = full_match(regex, each.get(source, ""))
             labels.append(each if found is None else _with(each, target, _expanded(replacement, found)))
+        return labels
+
+    try:
+        labels = remembered(vector.labels, ("label_replace", target, replacement, source, pattern), replaced)
     except PatternError as error:
         raise QueryError(str(error)) from error
     return merged(Vector(labels, vector.values, vector.present))

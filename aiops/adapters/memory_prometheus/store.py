@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aiops.adapters.memory_prometheus.matchers import NAME, Matcher, Op
-from aiops.adapters.memory_prometheus.vectors import Floats, Ints, LabelDict
+from aiops.adapters.memory_prometheus.vectors import Floats, Ints, LabelDict, LabelList
 
 # Bit patterns of two NaNs: Prometheus' stale marker (model/value/value.go), and ours for "this series has no sample in this row".
 STALE_BITS = 0x7FF0000000000002
@@ -21,6 +21,7 @@ ABSENT_BITS = 0x7FF00000A10B5EED
 STALE = float(np.uint64(STALE_BITS).view(np.float64))
 ABSENT = float(np.uint64(ABSENT_BITS).view(np.float64))
 _FIRST_ROWS = 64
+_MOST_LAYOUTS = 16
 
 
 def milliseconds(seconds: float) -> int:
@@ -99,6 +100,49 @@ class Series:
     segments: list[tuple[Block, int]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the samples of some series lie that have one block each: `columns[i]` of `blocks[i]` one after the other, then put in `order`."""
+
+    series: tuple[Series, ...]
+    labels: LabelList
+    blocks: tuple[Block, ...]
+    columns: tuple[Ints, ...]
+    order: Ints | None
+
+
+class Selection(list[Series]):
+    """Series that a selector asks for, with what is worked out from where they lie. Holds as long as no block comes or goes."""
+
+    __slots__ = ("_layouts", "blocks")
+
+    def __init__(self, series: Iterable[Series]) -> None:
+        super().__init__(series)
+        self._layouts: dict[tuple[bool, ...], Layout] = {}
+        single = all(len(each.segments) == 1 for each in self)
+        self.blocks: tuple[Block, ...] | None = tuple({each.segments[0][0]: None for each in self}) if single else None
+        """None: some series lie in several blocks."""
+
+    def layout(self, live: tuple[bool, ...]) -> Layout:
+        """Of the series whose block is live, as flags over `blocks`, which must not be None."""
+        found = self._layouts.get(live)
+        if found is None:
+            if len(self._layouts) >= _MOST_LAYOUTS:
+                self._layouts.clear()
+            found = self._layouts[live] = self._laid_out({block for block, is_live in zip(self.blocks or (), live, strict=True) if is_live})
+        return found
+
+    def _laid_out(self, blocks: set[Block]) -> Layout:
+        series = tuple(each for each in self if each.segments[0][0] in blocks)
+        rows: dict[Block, list[int]] = {}
+        for row, each in enumerate(series):
+            rows.setdefault(each.segments[0][0], []).append(row)
+        columns = tuple(np.array([series[row].segments[0][1] for row in some], dtype=np.int64) for some in rows.values())
+        order = np.argsort(np.array([row for some in rows.values() for row in some], dtype=np.int64), kind="stable")
+        in_order = bool((order == np.arange(len(order))).all())
+        return Layout(series, LabelList(each.labels for each in series), tuple(rows), columns, None if in_order else order)
+
+
 @dataclass(slots=True, eq=False)
 class Columns:
     """A set of series that are always written together; made by `MemorySeriesStore.columns`."""
@@ -119,7 +163,7 @@ class MemorySeriesStore:
         self._blocks: dict[Block, tuple[Series, ...]] = {}
         self._own: dict[Series, Columns] = {}
         self._scrapes: dict[str, tuple[Columns, Sequence[Mapping[str, str]]] | tuple[None, None]] = {}
-        self._selections: dict[tuple[Matcher, ...], list[Series]] = {}
+        self._selections: dict[tuple[Matcher, ...], Selection] = {}
         self._next_sweep = self.newest
 
     def __len__(self) -> int:
@@ -191,14 +235,14 @@ class MemorySeriesStore:
             self._scrapes[target] = (before, labels)
             self._append_row(before, milliseconds(t), np.asarray(values, dtype=np.float64))
 
-    def select(self, matchers: tuple[Matcher, ...]) -> list[Series]:
-        """The series that fulfil all matchers, in order of their labels; remembered until a series comes or goes. Raises PatternError."""
+    def select(self, matchers: tuple[Matcher, ...]) -> Selection:
+        """The series that fulfil all matchers, in order of their labels; remembered until a series or a block comes or goes. Raises PatternError."""
         found = self._selections.get(matchers)
         if found is None:
             name = next((m.value for m in matchers if m.name == NAME and m.op is Op.EQUAL), None)
             candidates = self._by_identity if name is None else self._by_name.get(name, {})
             rest = [m for m in matchers if not (m.name == NAME and m.op is Op.EQUAL and m.value == name)]
-            found = [series for series in candidates.values() if all(m.holds(series.labels) for m in rest)]
+            found = Selection(series for series in candidates.values() if all(m.holds(series.labels) for m in rest))
             found.sort(key=lambda series: list(series.labels.items()))
             if len(self._selections) > 4096:
                 self._selections.clear()
@@ -226,6 +270,7 @@ class MemorySeriesStore:
     def _attach(self, series: tuple[Series, ...]) -> Columns:
         block = Block(len(series))
         self._blocks[block] = series
+        self._selections.clear()
         for column, each in enumerate(series):
             each.segments.append((block, column))
         return Columns(series, block)
@@ -255,6 +300,7 @@ class MemorySeriesStore:
             if block.first < block.end:
                 continue
             del self._blocks[block]
+            self._selections.clear()
             for each in series:
                 each.segments = [segment for segment in each.segments if segment[0] is not block]
                 if not each.segments:

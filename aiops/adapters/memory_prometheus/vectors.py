@@ -6,8 +6,9 @@ Labels are plain dicts that nobody changes. Neighbours: every file of this packa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,44 @@ Bools = NDArray[np.bool_]
 LabelDict = dict[str, str]
 
 
+T = TypeVar("T")
+
+
+class LabelList(list[LabelDict]):
+    """Labels of a set of series that is asked for again and again: what was worked out from them is kept with them. Nobody changes the list."""
+
+    __slots__ = ("memo",)
+
+    def __init__(self, labels: Iterable[LabelDict]) -> None:
+        super().__init__(labels)
+        self.memo: dict[Hashable, object] = {}
+
+
+def remembered(labels: list[LabelDict], key: Hashable, make: Callable[[], T]) -> T:
+    """What `make` gives, once for each `key` of labels that are asked for again; `key` holds all that it depends on besides the labels."""
+    if not isinstance(labels, LabelList):
+        return make()
+    found = labels.memo.get(key)
+    if found is None:
+        if len(labels.memo) >= _MOST_REMEMBERED:
+            labels.memo.clear()
+        found = labels.memo[key] = make()
+    return cast("T", found)
+
+
+def remembered_pair(labels: list[LabelDict], others: list[LabelDict], key: Hashable, make: Callable[[], T]) -> T:
+    """The same for what depends on `others` too: the last ones only, and by what they are rather than what they hold."""
+    if not isinstance(labels, LabelList):
+        return make()
+    found = labels.memo.get(key)
+    if isinstance(found, tuple) and found[0] is others:
+        return cast("T", found[1])
+    made = make()
+    labels.memo[key] = (others, made)
+    return made
+
+
+_MOST_REMEMBERED = 256
 SAME_LABELS = "vector cannot contain metrics with the same labelset"
 
 
@@ -54,7 +93,8 @@ class Vector:
         index = np.asarray(keep)
         if index.dtype == np.bool_:
             index = np.flatnonzero(index)
-        return Vector([self.labels[i] for i in index.tolist()], self.values[index], self.present[index])
+        labels = remembered(self.labels, ("rows", index.tobytes()), lambda: LabelList(self.labels[i] for i in index.tolist()))
+        return Vector(labels, self.values[index], self.present[index])
 
     def compact(self) -> Vector:
         """Without the rows that are nowhere present."""
@@ -91,7 +131,7 @@ def without_name(labels: LabelDict) -> LabelDict:
 
 def without_names(labels: Iterable[LabelDict]) -> list[LabelDict]:
     """`without_name` for each."""
-    return [without_name(each) for each in labels]
+    return LabelList(without_name(each) for each in labels)
 
 
 def same_name(labels: Sequence[LabelDict]) -> bool:
@@ -99,12 +139,16 @@ def same_name(labels: Sequence[LabelDict]) -> bool:
     return len({each.get(NAME) for each in labels}) <= 1
 
 
+def _all_different(labels: Sequence[LabelDict]) -> bool:
+    return len({identity(each) for each in labels}) == len(labels)
+
+
 def merged(vector: Vector) -> Vector:
     """Rows with the same labels become one. QueryError if two of them have a value at the same step, as Prometheus answers."""
+    if remembered(vector.labels, "all different", lambda: _all_different(vector.labels)):
+        return vector
     seen: dict[frozenset[tuple[str, str]], int] = {}
     place = [seen.setdefault(identity(each), len(seen)) for each in vector.labels]
-    if len(seen) == len(place):
-        return vector
     steps = vector.values.shape[1]
     values, present = np.zeros((len(seen), steps)), np.zeros((len(seen), steps), dtype=np.bool_)
     labels: list[LabelDict] = [{} for _ in seen]
@@ -120,13 +164,19 @@ def merged(vector: Vector) -> Vector:
 
 def distinct(vector: Vector) -> Vector:
     """The vector without metric names; QueryError if two series are then alike, be it at different steps (functions of ranges are as strict)."""
-    changed = Vector(without_names(vector.labels), vector.values, vector.present)
-    if not same_name(vector.labels) and len({identity(each) for each in changed.labels}) < len(changed.labels):
+    changed, same = _nameless(vector.labels)
+    if not same and not remembered(changed, "all different", lambda: _all_different(changed)):
         raise QueryError(SAME_LABELS)
-    return changed
+    return Vector(changed, vector.values, vector.present)
 
 
 def dropping_name(vector: Vector, values: Floats) -> Vector:
     """New values for the same series without their metric name; QueryError when two become alike."""
-    changed = Vector(without_names(vector.labels), values, vector.present)
-    return changed if same_name(vector.labels) else merged(changed)
+    labels, same = _nameless(vector.labels)
+    changed = Vector(labels, values, vector.present)
+    return changed if same else merged(changed)
+
+
+def _nameless(labels: list[LabelDict]) -> tuple[list[LabelDict], bool]:
+    """The labels without metric names, and whether there was one name only."""
+    return remembered(labels, "nameless", lambda: (without_names(labels), same_name(labels)))

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from aiops.adapters.memory_prometheus.store import ABSENT_BITS, STALE_BITS, Block, Series
+from aiops.adapters.memory_prometheus.store import ABSENT_BITS, STALE_BITS, Block, Selection, Series
 from aiops.adapters.memory_prometheus.vectors import Bools, Floats, Ints, LabelDict, Vector
 
 _BLOCK_CELLS = 2_000_000
@@ -19,12 +19,16 @@ _BLOCK_CELLS = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """n series laid end to end: series i is `starts[i]..starts[i + 1]` of `times` (ms, rising within a series) and `values`."""
+    """n series laid end to end: series i is `starts[i]..starts[i + 1]` of `times` (ms, rising within a series) and `values`.
+
+    `axis`: the times of each series, where they are known to be the same for all.
+    """
 
     labels: list[LabelDict]
     times: Ints
     values: Floats
     starts: Ints
+    axis: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,37 @@ class Windows:
 
 def gather(series: Sequence[Series], oldest: int, newest: int) -> Samples:
     """The samples with `oldest <= time <= newest`, stale markers included; series without any are left out."""
+    if isinstance(series, Selection) and series.blocks:
+        return _without_absent(_from_layout(series, series.blocks, np.array([oldest, max(oldest, newest + 1)])), ABSENT_BITS)
+    return _searched(series, oldest, newest)
+
+
+def _from_layout(selection: Selection, blocks: tuple[Block, ...], edges: Ints) -> Samples:
+    """Each series lies in one block; where all have the same times, as after scrapes of one pace, they make one table."""
+    spans = {block: _span(block, edges) for block in blocks}
+    layout = selection.layout(tuple(high > low for low, high in spans.values()))
+    if not layout.blocks:
+        return Samples(layout.labels, np.empty(0, dtype=np.int64), np.empty(0), np.zeros(1, dtype=np.int64))
+    low, high = spans[layout.blocks[0]]
+    axis = layout.blocks[0].times[low:high].copy()  # a later insertion moves the rows
+    for block in layout.blocks[1:]:
+        low, high = spans[block]
+        if high - low != len(axis) or not (block.times[low:high] == axis).all():
+            return _joined(layout.labels, [each.segments for each in layout.series], spans)
+    parts = [block.values[slice(*spans[block])].T[columns] for block, columns in zip(layout.blocks, layout.columns, strict=True)]
+    table = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if layout.order is not None:
+        table = table[layout.order]
+    count = len(layout.labels)
+    return Samples(layout.labels, np.tile(axis, count), table.reshape(-1), np.arange(count + 1, dtype=np.int64) * len(axis), axis)
+
+
+def _span(block: Block, edges: Ints) -> tuple[int, int]:
+    low, high = block.times[block.first : block.end].searchsorted(edges).tolist()
+    return block.first + low, block.first + high
+
+
+def _searched(series: Sequence[Series], oldest: int, newest: int) -> Samples:
     spans: dict[Block, tuple[int, int]] = {}
     edges = np.array([oldest, max(oldest, newest + 1)])
     found: list[tuple[Series, list[tuple[Block, int]]]] = []
@@ -62,8 +97,7 @@ def gather(series: Sequence[Series], oldest: int, newest: int) -> Samples:
             block = segment[0]
             span = spans.get(block)
             if span is None:
-                low, high = block.times[block.first : block.end].searchsorted(edges).tolist()
-                span = spans[block] = (block.first + low, block.first + high)
+                span = spans[block] = _span(block, edges)
             if span[1] > span[0]:
                 live.append(segment)
         if live:
@@ -81,7 +115,7 @@ def _table(labels: list[LabelDict], block: Block, columns: list[int], span: tupl
     low, high = span
     table = block.values[low:high].T[columns]
     starts = np.arange(len(columns) + 1, dtype=np.int64) * (high - low)
-    return Samples(labels, np.tile(block.times[low:high], len(columns)), table.reshape(-1), starts)
+    return Samples(labels, np.tile(block.times[low:high], len(columns)), table.reshape(-1), starts, block.times[low:high].copy())
 
 
 def _joined(labels: list[LabelDict], segments: list[list[tuple[Block, int]]], spans: dict[Block, tuple[int, int]]) -> Samples:
@@ -116,6 +150,9 @@ def _in_order(times: list[Ints], values: list[Floats]) -> tuple[list[Ints], list
 
 def _without_absent(samples: Samples, bits: int) -> Samples:
     """Less the values with this bit pattern."""
+    # Both patterns are NaNs, and the least of values is NaN if one is.
+    if not len(samples.values) or not np.isnan(samples.values.min()):
+        return samples
     found = samples.values.view(np.uint64) == np.uint64(bits)
     if not found.any():
         return samples
@@ -135,6 +172,9 @@ def _edges(samples: Samples, times: Ints, side: str) -> Ints:
     edges = np.empty((count, len(times)), dtype=np.int64)
     if not count:
         return edges
+    if samples.axis is not None:
+        shared = samples.axis.searchsorted(times, side=side)  # type: ignore[call-overload]
+        return np.asarray(samples.starts[:-1, None] + shared[None, :], dtype=np.int64)
     length = int(samples.starts[1])
     first = samples.times[:length]
     one_axis = count > 1 and bool((np.diff(samples.starts) == length).all()) and bool((samples.times.reshape(count, length) == first).all())
