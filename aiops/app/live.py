@@ -5,6 +5,7 @@ Neighbours: `app.compose` wires the rooms, `lifecycle` stops what was started in
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from aiops.adapters.store import open_store
 from aiops.adapters.telemetry import PrometheusTelemetry
 from aiops.app.check import load
 from aiops.app.compose import Core, Outside, assemble, start, take
+from aiops.app.kernels import usable_kernels
 from aiops.app.sources import BuiltSources, build_sources
 from aiops.app.webapp import build_web
 from aiops.domain.errors import AiopsError, ClusterError, DefinitionError
@@ -82,6 +84,7 @@ class Daemon:
             raise DefinitionError(definitions.problems)
         state = Path(settings.state_dir)
         state.mkdir(parents=True, exist_ok=True)
+        usable_kernels(state, os.environ)
         store = open_store(settings.database_url)
         self.lifecycle.add("store", lambda _left: store.close())
         sources = build_sources(settings, self.clock)
