@@ -12,17 +12,18 @@ from collections.abc import Mapping
 from aiops.domain.errors import NotifyError
 
 PERMANENT = frozenset({
-    "access_denied", "account_inactive", "as_user_not_supported", "block_mismatch", "cant_broadcast_message", "channel_not_found",
+    "access_denied", "as_user_not_supported", "block_mismatch", "cant_broadcast_message", "channel_not_found",
     "deprecated_endpoint", "duplicate_channel_not_found", "ekm_access_denied", "enterprise_is_restricted", "invalid_arg_name",
-    "invalid_arguments", "invalid_array_arg", "invalid_attachments", "invalid_auth", "invalid_blocks", "invalid_blocks_format",
+    "invalid_arguments", "invalid_array_arg", "invalid_attachments", "invalid_blocks", "invalid_blocks_format",
     "invalid_charset", "invalid_form_data", "invalid_json", "invalid_metadata_format", "invalid_metadata_schema", "invalid_post_type",
     "is_archived", "is_inactive", "json_not_object", "metadata_must_be_sent_from_app", "metadata_too_large", "method_deprecated",
-    "missing_post_type", "missing_scope", "msg_blocks_too_long", "msg_too_long", "no_permission", "no_text", "not_allowed_token_type",
-    "not_authed", "not_in_channel", "org_login_required", "restricted_action", "restricted_action_non_threadable_channel",
+    "missing_post_type", "msg_blocks_too_long", "msg_too_long", "no_permission", "no_text", "not_allowed_token_type",
+    "org_login_required", "restricted_action", "restricted_action_non_threadable_channel",
     "restricted_action_read_only_channel", "restricted_action_thread_locked", "restricted_action_thread_only_channel",
-    "team_access_not_granted", "team_not_found", "token_expired", "token_revoked", "too_many_attachments", "two_factor_setup_required",
+    "team_access_not_granted", "team_not_found", "too_many_attachments", "two_factor_setup_required",
     "unknown_method",
 })
+"""Another try with the same message will not help. Not among them: what people mend by a new token, a scope or an invitation. Those messages wait."""
 ROOT_GONE = frozenset({"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed", "cannot_reply_to_message"})
 """The message that was to be changed or answered cannot be: a new one is posted."""
 SHAPE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "block_mismatch"})
