@@ -125,7 +125,7 @@ class ElasticsearchSource:
             warnings[f"more than {query.max_groups} groups: the largest are kept"] = None
         values = np.array([count for _, count in kept], dtype=np.float64)
         labels_of = tuple(dict(key) for key, _ in kept)
-        return SampleBatch(self._name, _text(query), at, labels_of, np.full(len(kept), at), values, tuple(warnings), bool(warnings))
+        return SampleBatch(self._name, str(query), at, labels_of, np.full(len(kept), at), values, tuple(warnings), bool(warnings))
 
     def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
         """At most `limit` matching records with `start <= t < end`, oldest first. Raises the SourceError family."""
@@ -292,15 +292,3 @@ def _bounded(fields: Mapping[str, str]) -> dict[str, str]:
 def _plain(value: Any) -> str:
     """A field's value as a label's text: as JSON writes it, texts without quotes."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _text(query: LogQuery) -> str:
-    """The query as evidence shows it."""
-    parts = [f"{query.index}[{query.window:g}s]"]
-    parts += [f"{field}={'|'.join(values)}" for field, values in query.where.items()]
-    parts += [f"{field}!={'|'.join(values)}" for field, values in query.exclude.items()]
-    if query.phrase:
-        parts.append(f"{query.message_field}~{query.phrase!r}")
-    if query.group_by:
-        parts.append(f"by ({', '.join(query.group_by)})")
-    return " ".join(parts)

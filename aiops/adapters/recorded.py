@@ -82,10 +82,10 @@ class RecordedLogs:
             raise SourceRejectedError(self._name, "NotRecorded", "the recording has no answers to this query; record again with these rules")
         place = bisect.bisect_right(known, at, key=lambda a: a.at) - 1
         if place < 0:
-            return empty_batch(self._name, repr(query), at)
+            return empty_batch(self._name, str(query), at)
         answer = known[place]
         return SampleBatch(
-            self._name, repr(query), at, tuple(answer.labels), np.full(len(answer.counts), at), np.array(answer.counts, dtype=np.float64),
+            self._name, str(query), at, tuple(answer.labels), np.full(len(answer.counts), at), np.array(answer.counts, dtype=np.float64),
         )
 
     def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
