@@ -26,8 +26,8 @@ RUN /opt/aiops/bin/python -P -m aiops.detect.kernels
 FROM ${BASE}
 COPY --from=dependencies /opt/aiops /opt/aiops
 COPY --from=build /opt/app /opt/app
-# The runtime's user owns the compiled kernels: numba reads them only from a folder that it may write to.
-COPY --from=build --chown=65532:65532 /opt/kernels /opt/kernels
+# Of these the daemon makes itself a copy in its state folder: numba takes compiled code only from a folder that it may write to.
+COPY --from=build /opt/kernels /opt/kernels
 COPY rules/ /etc/aiops/rules/
 COPY runbooks/ /etc/aiops/runbooks/
 ENV PATH=/opt/app/bin:/opt/aiops/bin:$PATH PYTHONPATH=/opt/app NUMBA_CACHE_DIR=/opt/kernels PYTHONDONTWRITEBYTECODE=1
