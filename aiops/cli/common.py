@@ -7,6 +7,8 @@ store and all adapters, and `--help` and a mistyped option must not wait seconds
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from aiops.app.desk import Desk
 
 OK, FAILED, USAGE, UNKNOWN, UNREACHABLE = 0, 1, 2, 3, 4
-out = Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 240
+"""Columns of what is read by another program: nothing is cut short for a window that is not there."""
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
