@@ -1,7 +1,8 @@
 """Live time: APScheduler 3 for what is periodic, a thread pool with a queue for each key for what is due now.
 
 Neighbours: `ports.schedule`; in virtual time it is `adapters.schedule_virtual`. Jobs never overlap themselves, missed runs coalesce and
-are counted; an exception ends that run only, is logged and counted.
+are counted; an exception ends that run only, is logged and counted. APScheduler keeps due times on the wall clock: when that is set back, they
+are moved along, or nothing would run until it has caught up.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor as JobPool
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from aiops.ports.clock import Clock
 from aiops.ports.telemetry import Telemetry
 
 Work = Callable[[], object]
+WATCH_EVERY, JUMP = 1.0, 1.0
+"""Seconds: how often the clocks are compared, and from which difference on the wall clock counts as set."""
 log = structlog.get_logger(__name__)
 
 
@@ -41,6 +46,9 @@ class LiveSchedule:
         self._idle = threading.Condition(self._lock)
         self._stopping = False
         self._running = 0
+        self._offset = clock.now() - clock.monotonic()
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="clock-watch", daemon=True)
 
     def _missed(self, event: JobEvent) -> None:
         self._telemetry.count("schedule_missed", job=str(event.job_id).split(":", 1)[0])
@@ -72,7 +80,7 @@ class LiveSchedule:
 
     def cancel(self, name: str) -> None:
         """See `ports.schedule.Schedule.cancel`."""
-        if self._scheduler.get_job(name) is not None:
+        with suppress(JobLookupError):
             self._scheduler.remove_job(name)
 
     def soon(self, key: str, work: Work) -> None:
@@ -101,11 +109,31 @@ class LiveSchedule:
     def start(self) -> None:
         """Begin."""
         self._scheduler.start()
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(WATCH_EVERY):
+            self.follow_clock()
+
+    def follow_clock(self) -> None:
+        """Move the due times along if the wall clock was set back since the last look. Set forward, what is due runs once, as after a sleep."""
+        offset = self._clock.now() - self._clock.monotonic()
+        jump, self._offset = offset - self._offset, offset
+        if abs(jump) < JUMP:
+            return
+        log.warning("the clock was set", seconds=round(jump, 1))
+        if jump < 0:
+            for job in self._scheduler.get_jobs():
+                try:
+                    self._scheduler.modify_job(job.id, next_run_time=job.next_run_time + timedelta(seconds=jump))
+                except JobLookupError:  # cancelled just now
+                    continue
 
     def stop(self, grace: float) -> bool:
         """Take nothing new and wait for what runs."""
         with self._lock:
             self._stopping = True
+        self._ended.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         with self._lock:

@@ -58,3 +58,29 @@ def test_periodic_jobs_run_and_can_be_cancelled() -> None:
     schedule.cancel("job")
     schedule.cancel("unknown")
     assert schedule.stop(5)
+
+
+class SetBack(SystemClock):
+    """A clock that a person may set."""
+
+    moved = 0.0
+
+    def now(self) -> float:
+        """See the port."""
+        return super().now() + self.moved
+
+
+def test_a_clock_that_is_set_back_does_not_put_everything_off() -> None:
+    clock = SetBack()
+    schedule = LiveSchedule(clock, NullTelemetry(), 2)
+    ran, later = threading.Event(), threading.Event()
+    schedule.every("job", 3600.0, ran.set, first_after=3600.0)
+    schedule.every("later", 3600.0, later.set, first_after=9000.0)
+    schedule.start()
+    schedule.follow_clock()
+    assert not ran.is_set()
+    clock.moved = -3600.0
+    schedule.follow_clock()
+    assert ran.wait(5)
+    assert not later.is_set(), "only as far as the clock was set"
+    assert schedule.stop(5)
