@@ -135,7 +135,9 @@ def _absorb_into(incident: Incident, signals: Sequence[Signal], now: float, poli
     if firing and not first:
         changes += _severity_change(incident.severity, _worst(firing))
     if firing:
-        incident = replace(incident, severity=_worst(firing), labels=common_labels(firing), title=title(incident.target, firing))
+        # All that it showed, not only what still fires: the title is what it is remembered by.
+        shown = known.values() if incident.target is not None else firing
+        incident = replace(incident, severity=_worst(firing), labels=common_labels(firing), title=title(incident.target, shown))
     if was_firing and not firing:
         changes.append(RECOVERING)
         incident = _moved(incident, incident.state, RECOVERING, now)

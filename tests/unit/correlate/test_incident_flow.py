@@ -260,3 +260,9 @@ def test_hostile_texts_are_cut_and_flattened() -> None:
     incident = opened(signal(labels=hostile))
     assert len(incident.title) <= 140
     assert incident.title.isprintable()
+
+
+def test_the_title_keeps_what_has_cleared() -> None:
+    later = known(took(opened(signal("errors"), signal("latency")), [cleared("errors", 60)], 60))
+    assert later.symptoms == ("latency",)
+    assert sorted(later.title.rpartition(": ")[2].split(", ")) == ["errors", "latency"]
