@@ -5,7 +5,10 @@ A page is either generated whole (`PAGES`) or has sections between `<!-- generat
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -284,6 +287,36 @@ def metrics() -> str:
     return table(("metric", "type", "labels", "meaning"), rows)
 
 
+# --- the demo
+
+
+def demo() -> str:
+    """What `aiops demo` prints, shortened: the first words of each stage, what hangs below them, and the last line."""
+    environment = {**os.environ, "COLUMNS": "140", "AIOPS_LOG_LEVEL": "error"}
+    command = [sys.executable, "-m", "aiops", "demo"]
+    done = subprocess.run(command, check=True, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    kept: list[str] = []
+    seen: set[str] = set()
+    following, steps = False, 0
+    for line in done.stdout.splitlines():
+        if found := _STEP.match(line):
+            steps += 1
+            # Of incidents the end is of interest too.
+            following = found[1] not in seen or (found[1] == "incident" and " resolved: " in line)
+            seen.add(found[1])
+        elif not line.strip():
+            following = False
+        if following:
+            kept.append(line.rstrip())
+        elif kept and kept[-1] != "…" and steps and _STEP.match(line):
+            kept.append("…")
+    last = next(line for line in reversed(done.stdout.splitlines()) if "replayed" in line)
+    return "```text\n" + "\n".join([*(kept if kept[-1] != "…" else kept[:-1]), "…", last]) + "\n```\n"
+
+
+_STEP = re.compile(r"^\+ *[0-9.]+ s +([a-z]+) ")
+
+
 # --- pages
 
 
@@ -295,7 +328,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
 }
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "settings": settings, "detectors": detectors, "actions": actions, "vocabulary": vocabulary, "filters": template_filters,
-    "guards": guards, "metrics": metrics, "watched": watched,
+    "guards": guards, "metrics": metrics, "watched": watched, "demo": demo,
 }  # fmt: skip
 _SECTION = re.compile(r"(<!-- generated: ([a-z]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -309,7 +342,7 @@ def main() -> None:
     """Write everything."""
     for name, make in PAGES.items():
         (DOCS / name).write_text(make())
-    for page in sorted(DOCS.glob("*.md")):
+    for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md"))):
         text = page.read_text()
         if filled(text) != text:
             page.write_text(filled(text))

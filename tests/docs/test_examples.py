@@ -98,14 +98,6 @@ def test_console_blocks_show_what_is_printed(block: Block, tmp_path: Path):
     assert (done.stdout + done.stderr).rstrip() == shown.rstrip()
 
 
-def test_lines_shown_of_the_demo_are_its_own(tmp_path: Path):
-    """A block ```text demo holds lines of `aiops demo` as they are printed, in order; `…` stands for what is left out."""
-    for block in [b for b in ALL if "demo" in b.words]:
-        printed = iter(run_block("aiops demo", tmp_path).stdout.splitlines())
-        for line in block.text.splitlines():
-            assert line.strip() == "…" or any(line.rstrip() == shown.rstrip() for shown in printed), f"{block}: {line}"
-
-
 def run_block(script: str, state: Path) -> subprocess.CompletedProcess[str]:
     """As a reader would: in the project's folder, with its environment, beside a daemon that has made its store."""
     open_store(f"sqlite:///{state}/aiops.db").close()

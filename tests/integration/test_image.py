@@ -123,3 +123,9 @@ def test_the_daemon_of_the_image_starts_and_stops_in_order(container, tmp_path):
     ran = container.run("python", "-c", DAEMON, volumes={tmp_path: "/etc/aiops/config"})
     assert ran.code == 0, ran.out + ran.err
     assert json.loads(ran.out) == [200, True, 0]
+
+
+def test_the_demo_comes_with_it(container):
+    ran = container.run("aiops", "demo")
+    assert ran.code == 0, ran.out + ran.err
+    assert "nothing was written to any cluster" in ran.out
