@@ -66,6 +66,7 @@ class Decider:
     def __init__(self, parts: DeciderParts) -> None:
         self._parts = parts
         self._runbooks: tuple[Runbook, ...] = ()
+        self._asking: set[str] = set()
 
     def set_runbooks(self, runbooks: Sequence[Runbook]) -> None:
         """Those in force; runs that began keep the plan they have."""
@@ -124,6 +125,8 @@ class Decider:
             return "Inhibited", f"by {incident.inhibited_by}"
         if not incident.firing:
             return "NothingFires", "waiting for the quiet to last"
+        if incident.id in self._asking:
+            return "BeingPrepared", "what it would send is asked of the API server"
         under_way = [e for e in self._parts.store.unfinished() if e.plan.incident == incident.id]
         return ("RunUnderWay", under_way[0].id) if under_way else None
 
@@ -171,9 +174,27 @@ class Decider:
 
     def _submit(self, plan: Plan, incident: Incident, now: float) -> Decision:
         p = self._parts
-        if plan.mode is not Mode.AUTO and not p.simulated:
-            # What a person is asked to judge is shown as the API server would carry it out now.
-            plan = replace(plan, changes=p.executor.preview(plan))
+        if plan.mode is Mode.AUTO or p.simulated:
+            return self._begin(plan, incident, now)
+        # What a person is asked to judge is shown as the API server would carry it out now. That takes requests, which must not be waited
+        # for under the flow's lock; until they are answered nothing else is planned for this incident.
+        self._asking.add(incident.id)
+        p.schedule.soon(f"ask/{incident.id}", lambda: self._ask(plan, incident))
+        return _word(incident, now, plan.runbook, "Prepared", "what it would send is asked of the API server", passed=True)
+
+    def _ask(self, plan: Plan, incident: Incident) -> None:
+        p = self._parts
+        try:
+            current = p.store.incident(incident.id)
+            if current is None or not current.firing:
+                return
+            shown = replace(plan, changes=p.executor.preview(plan))
+            p.store.write(Changes(decisions=(self._begin(shown, incident, p.clock.now()),)))
+        finally:
+            self._asking.discard(incident.id)
+
+    def _begin(self, plan: Plan, incident: Incident, now: float) -> Decision:
+        p = self._parts
         if plan.mode is Mode.SUGGEST and not p.simulated:
             run = suggestion(plan, now)
             p.store.write(Changes(executions=(run,)))

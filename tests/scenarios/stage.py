@@ -6,9 +6,9 @@ new process would be. Neighbours: `test_moments` tells what happens in the middl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiops.adapters.dry_run import DryRunWriter
 from aiops.adapters.memory_cluster import MemoryCluster
@@ -35,6 +35,9 @@ from aiops.pipeline.poller import Sources
 from aiops.ports.cluster import Cluster
 from aiops.ports.storage import Changes
 from aiops.ports.telemetry import NullTelemetry
+
+if TYPE_CHECKING:
+    from aiops.adapters.memory_cluster.clients import MemoryReader
 
 START = 1_767_260_000.0
 CHECKOUT, SEARCH = TargetRef("Deployment", "shop", "checkout"), TargetRef("Deployment", "shop", "search")
@@ -118,6 +121,19 @@ class FlakyStore:
         return getattr(self.real, name)
 
 
+class Watched:
+    """The cluster's reader; `seen` is called before each request."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        self.seen: Callable[[str], None] = lambda _name: None
+
+    def __getattr__(self, name: str) -> Any:
+        """The real one's."""
+        self.seen(name)
+        return getattr(self.real, name)
+
+
 class Stage:
     """Everything at hand. `load` has each workload's number, written each second; change it to make something happen."""
 
@@ -143,6 +159,7 @@ class Stage:
         self.metrics = Flaky("prometheus", self.samples)
         self.store = FlakyStore(open_store(store_url))
         self.notifier = FlakyNotifier()
+        self.reader = Watched(self.cluster.reader)
         self.snapshots = MemorySnapshots()
         self.reloads: list[str] = []
         self.time.every("world", 1.0, self._second)
@@ -159,7 +176,7 @@ class Stage:
             self.samples.append({"__name__": "load", "namespace": "shop", "workload": workload}, self.time.now(), value)
 
     def _compose(self) -> Core:
-        view, reader = self.cluster.view(), self.cluster.reader
+        view, reader = self.cluster.view(), cast("MemoryReader", self.reader)
         dry = Cluster("default", reader, DryRunWriter(reader, self.cluster.writer(dry_run=True)), view, simulated=True, facts={})
         wet = Cluster("default", reader, self.cluster.writer("aiops"), view, simulated=False, facts={})
         rehearsal = Hands({"default": dry}, {}, simulated=True)

@@ -123,3 +123,22 @@ def test_which_refusals_pass_by_themselves() -> None:
 
     assert all(Guarding.passing(verdict(r)) for r in ("Cooldown", "TargetBusy", "RolloutUnderWay", "ClusterNotSynced"))
     assert not any(Guarding.passing(verdict(r)) for r in ("OptedOut", "Paused", "CircuitOpen", "ReversedByPerson", ""))
+
+
+@pytest.mark.parametrize("mode", ["approve", "suggest", "auto"])
+def test_no_request_to_the_cluster_is_waited_for_under_the_lock(tmp_path: Path, mode: str) -> None:
+    stage = Stage(tmp_path, runbooks=(RUNBOOK.replace("mode: auto", f"mode: {mode}"),)).run(60)
+    asked: list[str] = []
+    held: list[str] = []
+
+    def seen(name: str) -> None:
+        asked.append(name)
+        if stage.core.flow._lock._is_owned():  # type: ignore[attr-defined]
+            held.append(name)
+
+    stage.reader.seen = seen
+    stage.load["checkout"] = 95.0
+    stage.run(60)
+    assert stage.runs, stage.told()
+    assert asked
+    assert held == []
