@@ -101,6 +101,12 @@ class Alarms:
             # A row never judged has no interval.
             interval = times - state["judged_at"][rows]
             interval = np.where(np.isnan(interval), 0.0, interval)
+        if not (breach.any() or critical.any() or firing.any()):
+            # Nearly always: all is well, and no timer runs.
+            for timer in ("since", "worse_since", "good_since", "calm_since"):
+                state[timer][rows] = np.nan
+            state["judged_at"][rows], state["interval"][rows] = times, interval
+            return Transitions(*(np.zeros(len(rows), dtype=np.bool_) for _ in range(4)))
         gap = (interval > self._gap) & (interval > 2.0 * state["interval"][rows])
         since = _timer(state["since"][rows], breach, times, gap)
         worse = _timer(state["worse_since"][rows], critical, times, gap)

@@ -6,7 +6,7 @@ Neighbours: `source` asks, `store` holds the samples, the other files compute.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from aiops.adapters.memory_prometheus.functions import DATES, ELEMENTWISE, label
 from aiops.adapters.memory_prometheus.histogram import histogram_quantile
 from aiops.adapters.memory_prometheus.matchers import PatternError
 from aiops.adapters.memory_prometheus.range_functions import RANGE_FUNCTIONS, quantile_over_time
-from aiops.adapters.memory_prometheus.store import MemorySeriesStore, Series
+from aiops.adapters.memory_prometheus.store import MemorySeriesStore, Selection
 from aiops.adapters.memory_prometheus.syntax import (
     Aggregate,
     Binary,
@@ -61,9 +61,19 @@ class Evaluator:
     start: int
     end: int
     subquery_step: int = 60_000
+    # Values of what a query says more than once; equal parts of a tree are one object.
+    known: dict[int, Value] = field(default_factory=dict)
 
     def value(self, node: Node) -> Value:
         """The node's value. QueryError for what cannot be answered."""
+        if not isinstance(node, Aggregate | Call):
+            return self._computed(node)
+        found = self.known.get(id(node))
+        if found is None:
+            found = self.known[id(node)] = self._computed(node)
+        return found
+
+    def _computed(self, node: Node) -> Value:
         match node:
             case Number() | Text():
                 return self._literal(node)
@@ -124,7 +134,7 @@ class Evaluator:
         any_present = along(found.present, axis=1)
         return (found, times) if any_present.all() else (found.rows(any_present), times[any_present])
 
-    def _selected(self, node: Selector) -> list[Series]:
+    def _selected(self, node: Selector) -> Selection:
         try:
             return self.store.select(node.matchers)
         except PatternError as error:

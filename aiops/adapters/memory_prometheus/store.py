@@ -32,13 +32,15 @@ def milliseconds(seconds: float) -> int:
 class Block:
     """A table of samples: rows `first..end` of `times` (ms, rising) and `values` (row, column) are in use."""
 
-    __slots__ = ("columns", "end", "first", "times", "values")
+    __slots__ = ("columns", "end", "first", "newest", "times", "values")
 
     def __init__(self, columns: int, rows: int = _FIRST_ROWS) -> None:
         self.columns = columns
         self.times: Ints = np.empty(rows, dtype=np.int64)
         self.values: Floats = np.empty((rows, columns))
         self.first = self.end = 0
+        # Of the last row, as a plain number: most blocks are too old for a query, and that must cost next to nothing to see.
+        self.newest = -(1 << 62)
 
     def append(self, times: Ints, values: Floats) -> None:
         """Rows after the last one; ValueError if a time does not rise."""
@@ -52,6 +54,7 @@ class Block:
         self.times[self.end : self.end + count] = times
         self.values[self.end : self.end + count] = values
         self.end += count
+        self.newest = int(times[-1])
 
     def append_row(self, time: int, values: Floats) -> None:
         """One row after the last one: the hot path of a simulation."""
@@ -64,6 +67,7 @@ class Block:
         self.times[end] = time
         self.values[end] = values
         self.end = end + 1
+        self.newest = time
 
     def insert(self, time: int, values: Floats) -> None:
         """One row among the others, at the cost of moving all later ones; ValueError if there is one of that time."""
@@ -78,6 +82,7 @@ class Block:
         self.values[place + 1 : self.end + 1] = self.values[place : self.end].copy()
         self.times[place], self.values[place] = time, values
         self.end += 1
+        self.newest = max(self.newest, time)
 
     def drop_before(self, time: int) -> None:
         """Forget rows older than `time`."""
@@ -102,13 +107,16 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the samples of some series lie that have one block each: `columns[i]` of `blocks[i]` one after the other, then put in `order`."""
+    """Where the samples of some series lie: `columns[i]` of `blocks[i]` one after the other, then put in `order`.
 
-    series: tuple[Series, ...]
+    `segments` are those of each series; where a series has more than one, there are no `blocks`.
+    """
+
     labels: LabelList
-    blocks: tuple[Block, ...]
-    columns: tuple[Ints, ...]
-    order: Ints | None
+    segments: list[list[tuple[Block, int]]]
+    blocks: tuple[Block, ...] = ()
+    columns: tuple[Ints, ...] = ()
+    order: Ints | None = None
 
 
 class Selection(list[Series]):
@@ -119,28 +127,30 @@ class Selection(list[Series]):
     def __init__(self, series: Iterable[Series]) -> None:
         super().__init__(series)
         self._layouts: dict[tuple[bool, ...], Layout] = {}
-        single = all(len(each.segments) == 1 for each in self)
-        self.blocks: tuple[Block, ...] | None = tuple({each.segments[0][0]: None for each in self}) if single else None
-        """None: some series lie in several blocks."""
+        self.blocks: tuple[Block, ...] = tuple({block: None for each in self for block, _ in each.segments})
 
     def layout(self, live: tuple[bool, ...]) -> Layout:
-        """Of the series whose block is live, as flags over `blocks`, which must not be None."""
+        """Of the series that have samples in a live block, as flags over `blocks`."""
         found = self._layouts.get(live)
         if found is None:
             if len(self._layouts) >= _MOST_LAYOUTS:
                 self._layouts.clear()
-            found = self._layouts[live] = self._laid_out({block for block, is_live in zip(self.blocks or (), live, strict=True) if is_live})
+            found = self._layouts[live] = self._laid_out({block for block, is_live in zip(self.blocks, live, strict=True) if is_live})
         return found
 
     def _laid_out(self, blocks: set[Block]) -> Layout:
-        series = tuple(each for each in self if each.segments[0][0] in blocks)
+        found = [(each, [segment for segment in each.segments if segment[0] in blocks]) for each in self]
+        labels = LabelList(each.labels for each, live in found if live)
+        segments = [live for _, live in found if live]
+        if any(len(live) > 1 for live in segments):
+            return Layout(labels, segments)
         rows: dict[Block, list[int]] = {}
-        for row, each in enumerate(series):
-            rows.setdefault(each.segments[0][0], []).append(row)
-        columns = tuple(np.array([series[row].segments[0][1] for row in some], dtype=np.int64) for some in rows.values())
+        for row, live in enumerate(segments):
+            rows.setdefault(live[0][0], []).append(row)
+        columns = tuple(np.array([segments[row][0][1] for row in some], dtype=np.int64) for some in rows.values())
         order = np.argsort(np.array([row for some in rows.values() for row in some], dtype=np.int64), kind="stable")
         in_order = bool((order == np.arange(len(order))).all())
-        return Layout(series, LabelList(each.labels for each in series), tuple(rows), columns, None if in_order else order)
+        return Layout(labels, segments, tuple(rows), columns, None if in_order else order)
 
 
 @dataclass(slots=True, eq=False)
@@ -228,12 +238,23 @@ class MemorySeriesStore:
             if before is None or before.series != series:
                 if len(set(series)) != len(series):
                     raise ValueError("two label sets of one scrape are the same")
-                for gone in set(before.series) - set(series) if before else ():
-                    if gone.segments:
-                        self._append_row(self._own_columns(gone.labels), milliseconds(t), np.array([STALE]))
+                if before is not None:
+                    self._end(before, set(series), milliseconds(t))
                 before = self._attach(series)
             self._scrapes[target] = (before, labels)
             self._append_row(before, milliseconds(t), np.asarray(values, dtype=np.float64))
+
+    def _end(self, before: Columns, still: set[Series], time: int) -> None:
+        """Mark those of `before` stale that are not there still; in their own block if that lives, so that they go on to lie in one."""
+        gone = [each not in still for each in before.series]
+        if not any(gone):
+            return
+        if before.block in self._blocks:
+            self._append_row(before, time, np.where(gone, STALE, ABSENT))
+            return
+        for each, is_gone in zip(before.series, gone, strict=True):
+            if is_gone and each.segments:
+                self._append_row(self._own_columns(each.labels), time, np.array([STALE]))
 
     def select(self, matchers: tuple[Matcher, ...]) -> Selection:
         """The series that fulfil all matchers, in order of their labels; remembered until a series or a block comes or goes. Raises PatternError."""

@@ -6,9 +6,10 @@ whole milliseconds, the resolution of Prometheus. Neighbours: `evaluator` walks 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -131,7 +132,7 @@ def parsed(query: str) -> Node:
     if _depth(query) > MAX_DEPTH or sum(1 for _ in _OPERATOR.finditer(query)) > MAX_OPERATORS:
         raise QueryError(f"query nested deeper than {MAX_DEPTH} brackets, or of more than {MAX_OPERATORS} operators")
     try:
-        return _node(promql_parser.parse(query))
+        return _shared(_node(promql_parser.parse(query)), {})
     except ValueError as error:
         raise QueryError(str(error)) from error
     except RecursionError as error:
@@ -151,6 +152,27 @@ def _node(expr: Any) -> Node:
     if make is None:
         raise QueryError(f"expression of kind {type(expr).__name__} is not supported")
     return make(expr)
+
+
+def _shared(node: Node, seen: dict[Node, Node]) -> Node:
+    """The same tree with equal parts as one object, so that the evaluator computes them once."""
+    match node:
+        case Call():
+            node = replace(node, args=tuple(_shared(each, seen) for each in node.args))
+        case Aggregate():
+            node = replace(node, expr=_shared(node.expr, seen), param=None if node.param is None else _shared(node.param, seen))
+        case Binary():
+            node = replace(node, lhs=_shared(node.lhs, seen), rhs=_shared(node.rhs, seen))
+        case Negated() | Subquery():
+            node = replace(node, expr=_shared(node.expr, seen))
+        case _:
+            return node
+    return seen.setdefault(node, node)
+
+
+def _number(value: float) -> Node:
+    # Minus zero equals zero, yet dividing by it does not give the same: as a negation it is another node.
+    return Negated(Number(0.0)) if value == 0.0 and math.copysign(1.0, value) < 0.0 else Number(value)
 
 
 def _inside(expr: Any) -> Node:
@@ -233,7 +255,7 @@ _MAKERS: dict[str, Callable[[Any], Node]] = {
     "BinaryExpr": _binary,
     "Call": lambda expr: Call(str(expr.func.name), tuple(_node(arg) for arg in expr.args)),
     "MatrixSelector": lambda expr: RangeSelector(_selector(expr.vector_selector), _ms(expr.range)),
-    "NumberLiteral": lambda expr: Number(float(expr.val)),
+    "NumberLiteral": lambda expr: _number(float(expr.val)),
     "ParenExpr": _inside,
     "StringLiteral": lambda expr: Text(str(expr.val)),
     "SubqueryExpr": lambda expr: Subquery(_node(expr.expr), _ms(expr.range), _ms(expr.step), _moment(expr)),

@@ -5,13 +5,12 @@ Neighbours: `store` holds the samples, `evaluator` asks for windows, `range_func
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from aiops.adapters.memory_prometheus.store import ABSENT_BITS, STALE_BITS, Block, Selection, Series
+from aiops.adapters.memory_prometheus.store import ABSENT_BITS, STALE_BITS, Block, Layout, Selection
 from aiops.adapters.memory_prometheus.vectors import Bools, Floats, Ints, LabelDict, Vector
 
 _BLOCK_CELLS = 2_000_000
@@ -55,25 +54,33 @@ class Windows:
         return self.high > self.low
 
 
-def gather(series: Sequence[Series], oldest: int, newest: int) -> Samples:
-    """The samples with `oldest <= time <= newest`, stale markers included; series without any are left out."""
-    if isinstance(series, Selection) and series.blocks:
-        return _without_absent(_from_layout(series, series.blocks, np.array([oldest, max(oldest, newest + 1)])), ABSENT_BITS)
-    return _searched(series, oldest, newest)
+def gather(selection: Selection, oldest: int, newest: int) -> Samples:
+    """The samples with `oldest <= time <= newest`, stale markers included; series without any are left out.
 
-
-def _from_layout(selection: Selection, blocks: tuple[Block, ...], edges: Ints) -> Samples:
-    """Each series lies in one block; where all have the same times, as after scrapes of one pace, they make one table."""
-    spans = {block: _span(block, edges) for block in blocks}
+    Where all series have the same times, as after scrapes of one pace, they make one table.
+    """
+    edges = np.array([oldest, max(oldest, newest + 1)])
+    spans = {block: _span(block, edges) if block.newest >= oldest else (0, 0) for block in selection.blocks}
     layout = selection.layout(tuple(high > low for low, high in spans.values()))
-    if not layout.blocks:
+    if not layout.labels:
         return Samples(layout.labels, np.empty(0, dtype=np.int64), np.empty(0), np.zeros(1, dtype=np.int64))
+    samples = _table(layout, spans) if layout.blocks else _joined(layout, spans)
+    return _without_absent(samples, ABSENT_BITS)
+
+
+def _span(block: Block, edges: Ints) -> tuple[int, int]:
+    low, high = block.times[block.first : block.end].searchsorted(edges).tolist()
+    return block.first + low, block.first + high
+
+
+def _table(layout: Layout, spans: dict[Block, tuple[int, int]]) -> Samples:
+    """From one block for each series; where the blocks share their times, all is one table."""
     low, high = spans[layout.blocks[0]]
     axis = layout.blocks[0].times[low:high].copy()  # a later insertion moves the rows
     for block in layout.blocks[1:]:
         low, high = spans[block]
         if high - low != len(axis) or not (block.times[low:high] == axis).all():
-            return _joined(layout.labels, [each.segments for each in layout.series], spans)
+            return _ragged(layout, spans)
     parts = [block.values[slice(*spans[block])].T[columns] for block, columns in zip(layout.blocks, layout.columns, strict=True)]
     table = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if layout.order is not None:
@@ -82,48 +89,27 @@ def _from_layout(selection: Selection, blocks: tuple[Block, ...], edges: Ints) -
     return Samples(layout.labels, np.tile(axis, count), table.reshape(-1), np.arange(count + 1, dtype=np.int64) * len(axis), axis)
 
 
-def _span(block: Block, edges: Ints) -> tuple[int, int]:
-    low, high = block.times[block.first : block.end].searchsorted(edges).tolist()
-    return block.first + low, block.first + high
+def _ragged(layout: Layout, spans: dict[Block, tuple[int, int]]) -> Samples:
+    """From blocks of different times, one for each series: block by block, then put in the order of the series."""
+    parts = list(zip(layout.blocks, layout.columns, strict=True))
+    times = np.concatenate([np.tile(block.times[slice(*spans[block])], len(columns)) for block, columns in parts])
+    values = np.concatenate([block.values[slice(*spans[block])].T[columns].reshape(-1) for block, columns in parts])
+    lengths = np.repeat([spans[block][1] - spans[block][0] for block in layout.blocks], [len(columns) for columns in layout.columns])
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    if layout.order is None:
+        return Samples(layout.labels, times, values, starts)
+    lengths, sources = lengths[layout.order], starts[:-1][layout.order]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    index = np.arange(len(times)) + np.repeat(sources - starts[:-1], lengths)
+    return Samples(layout.labels, times[index], values[index], starts)
 
 
-def _searched(series: Sequence[Series], oldest: int, newest: int) -> Samples:
-    spans: dict[Block, tuple[int, int]] = {}
-    edges = np.array([oldest, max(oldest, newest + 1)])
-    found: list[tuple[Series, list[tuple[Block, int]]]] = []
-    for each in series:
-        live = []
-        for segment in each.segments:
-            block = segment[0]
-            span = spans.get(block)
-            if span is None:
-                span = spans[block] = _span(block, edges)
-            if span[1] > span[0]:
-                live.append(segment)
-        if live:
-            found.append((each, live))
-    labels = [each.labels for each, _ in found]
-    blocks = [block for block, span in spans.items() if span[1] > span[0]]
-    if len(blocks) == 1:
-        columns = [live[0][1] for _, live in found]
-        return _without_absent(_table(labels, blocks[0], columns, spans[blocks[0]]), ABSENT_BITS)
-    return _without_absent(_joined(labels, [live for _, live in found], spans), ABSENT_BITS)
-
-
-def _table(labels: list[LabelDict], block: Block, columns: list[int], span: tuple[int, int]) -> Samples:
-    """All from one block: they share its times."""
-    low, high = span
-    table = block.values[low:high].T[columns]
-    starts = np.arange(len(columns) + 1, dtype=np.int64) * (high - low)
-    return Samples(labels, np.tile(block.times[low:high], len(columns)), table.reshape(-1), starts, block.times[low:high].copy())
-
-
-def _joined(labels: list[LabelDict], segments: list[list[tuple[Block, int]]], spans: dict[Block, tuple[int, int]]) -> Samples:
-    """From several blocks, series by series."""
+def _joined(layout: Layout, spans: dict[Block, tuple[int, int]]) -> Samples:
+    """From blocks of any times, series by series."""
     times: list[Ints] = []
     values: list[Floats] = []
     starts = [0]
-    for live in segments:
+    for live in layout.segments:
         before = len(times)
         for block, column in live:
             low, high = spans[block]
@@ -132,9 +118,7 @@ def _joined(labels: list[LabelDict], segments: list[list[tuple[Block, int]]], sp
         if len(live) > 1:
             times[before:], values[before:] = _in_order(times[before:], values[before:])
         starts.append(starts[-1] + sum(map(len, times[before:])))
-    if not times:
-        return Samples(labels, np.empty(0, dtype=np.int64), np.empty(0), np.array(starts))
-    return Samples(labels, np.concatenate(times), np.concatenate(values), np.array(starts))
+    return Samples(layout.labels, np.concatenate(times), np.concatenate(values), np.array(starts))
 
 
 def _in_order(times: list[Ints], values: list[Floats]) -> tuple[list[Ints], list[Floats]]:

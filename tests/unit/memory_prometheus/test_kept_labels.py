@@ -86,3 +86,12 @@ def test_histograms_with_the_same_buckets_are_as_if_each_were_asked_alone() -> N
     assert {x["app"]: repr([v]) for x, v in zip(together.labels, together.values.tolist(), strict=True)} == {a: repr(v) for a, v in alone.items()}
     assert alone["b"] == [1.0]
     assert math.isnan(alone["c"][0])
+
+
+def test_what_a_query_says_twice_is_the_same_and_what_only_looks_alike_is_not() -> None:
+    source = MemoryPrometheus("p")
+    source.store.append({"__name__": "level", "app": "a"}, 10.0, 4.0)
+    assert answer(source, "sum by (app) (level) / sum by (app) (level)", 10) == {"a": 1.0}
+    assert answer(source, "sum by (app) (level) / sum by (app) (level offset 1m) or sum by (app) (level) + 1", 10) == {"a": 5.0}
+    assert answer(source, "clamp_max(max by (app) (level / 0), 9) + clamp_min(max by (app) (level / -0), -3)", 10) == {"a": 6.0}
+    assert answer(source, "count by (app) (level) + avg by (app) (level)", 10) == {"a": 5.0}

@@ -242,3 +242,22 @@ def test_matchers_take_a_missing_label_as_empty(matcher: Matcher, count: int) ->
     for labels in (X, Y, {"__name__": "x"}):
         store.append(labels, 1, 1)
     assert len(store.select((NAME_X, matcher))) == count
+
+
+def test_of_a_scrape_that_loses_some_series_the_others_go_on_and_the_lost_ones_may_return() -> None:
+    store = MemorySeriesStore()
+    x, y = {"__name__": "m", "a": "x"}, {"__name__": "m", "a": "y"}
+    store.scrape("t", (x, y), 0, [1.0, 10.0])
+    store.scrape("t", (x,), 5, [2.0])
+    store.scrape("t", (x,), 10, [3.0])
+    store.scrape("t", (x, y), 15, [4.0, 40.0])
+    store.scrape("t", (), 20, [])
+    source = MemoryPrometheus("p", store)
+
+    def seen(query: str, at: float) -> dict[str, float]:
+        batch = source.instant(query, at)
+        return {labels["a"]: value for labels, value in zip(batch.labels, batch.values.tolist(), strict=True)}
+
+    assert [seen("m", at) for at in (0, 5, 10, 15, 20, 25)] == [{"x": 1, "y": 10}, {"x": 2}, {"x": 3}, {"x": 4, "y": 40}, {}, {}]
+    assert seen("count_over_time(m[20s])", 20) == {"x": 4, "y": 2}
+    assert seen("sum_over_time(m[20s])", 20) == {"x": 10, "y": 50}
