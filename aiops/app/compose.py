@@ -124,7 +124,7 @@ def assemble(outside: Outside, settings: Settings, *, dry_run: bool, owner: str,
         )
     )
     told.append(flow.on_run)
-    commands = Commands(o.store, board, flow, executor.commands, reload, o.clock, o.telemetry)
+    commands = Commands(o.store, flow, executor.commands, reload, o.clock, o.telemetry)
     return Core(o, flow, executor, commands, board, watch, paused, dry_run, told)
 
 

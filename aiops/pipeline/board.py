@@ -12,7 +12,7 @@ from aiops.ports.storage import Reading
 
 
 class Board:
-    """Active incidents by fingerprint."""
+    """Active incidents by fingerprint. Written under the flow's lock; may be read from any thread, since a reader takes a copy first."""
 
     def __init__(self) -> None:
         self._active: dict[str, Incident] = {}
@@ -34,7 +34,7 @@ class Board:
 
     def by_id(self, incident_id: str) -> Incident | None:
         """The active one of this id."""
-        return next((i for i in self._active.values() if i.id == incident_id), None)
+        return next((i for i in list(self._active.values()) if i.id == incident_id), None)
 
     def __iter__(self) -> Iterator[Incident]:
         """Oldest first."""

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import structlog
 
+from aiops.correlate.incident_flow import Flow as Change
 from aiops.correlate.incident_flow import acknowledge, resolve
 from aiops.domain.command import Command, CommandKind
 from aiops.domain.errors import AiopsError, StoreError
 from aiops.domain.ids import make_id
-from aiops.domain.incident import Silence
-from aiops.pipeline.board import Board
+from aiops.domain.incident import Incident, Silence
 from aiops.pipeline.flow import Flow
 from aiops.ports.clock import Clock
 from aiops.ports.storage import Changes, Store
@@ -30,9 +30,9 @@ class Commands:
     """`engine` carries out what is about runs; `reload` reads rules and runbooks again."""
 
     def __init__(
-        self, store: Store, board: Board, flow: Flow, engine: Callable[[Command], Command], reload: Callable[[], str], clock: Clock, telemetry: Telemetry
+        self, store: Store, flow: Flow, engine: Callable[[Command], Command], reload: Callable[[], str], clock: Clock, telemetry: Telemetry
     ) -> None:
-        self._store, self._board, self._flow, self._engine = store, board, flow, engine
+        self._store, self._flow, self._engine = store, flow, engine
         self._reload, self._clock, self._telemetry = reload, clock, telemetry
 
     def run(self) -> None:
@@ -73,15 +73,14 @@ class Commands:
                 return accepted(command, self._reload())
 
     def _incident(self, command: Command) -> Command:
-        incident = self._board.by_id(command.subject)
-        if incident is None:
+        def asked(incident: Incident, now: float) -> Change:
+            if command.kind is CommandKind.ACKNOWLEDGE:
+                return acknowledge(incident, command.by, now)
+            return resolve(incident, command.by, now, str(command.arguments.get("reason", "")))
+
+        change = self._flow.apply(command.subject, asked)
+        if change is None:
             return refused(command, "no such active incident")
-        now = self._clock.now()
-        if command.kind is CommandKind.ACKNOWLEDGE:
-            change = acknowledge(incident, command.by, now)
-        else:
-            change = resolve(incident, command.by, now, str(command.arguments.get("reason", "")))
-        self._flow.apply(change)
         return accepted(command, "done") if change.changes else refused(command, change.decisions[-1].reason)
 
     def _silence(self, command: Command) -> Command:

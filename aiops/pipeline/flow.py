@@ -270,10 +270,18 @@ class Flow:
                 p.store.write(Changes(messages=messages))
                 p.announcer.keep(messages)
 
-    def apply(self, change: Change) -> None:
-        """A person changed an incident (acknowledge, resolve)."""
+    def apply(self, incident_id: str, change: Callable[[Incident, float], Change]) -> Change | None:
+        """A person changes an active incident (acknowledges, resolves it); None if there is none of this id.
+
+        `change` is asked under the lock, so that no claim that comes in meanwhile is lost.
+        """
         with self._lock:
-            self._commit(result((change,)), self.parts.clock.now())
+            now, incident = self.parts.clock.now(), self.parts.board.by_id(incident_id)
+            if incident is None:
+                return None
+            changed = change(incident, now)
+            self._commit(result((changed,)), now)
+            return changed
 
     # One transaction
 
@@ -388,7 +396,7 @@ class Flow:
         if outcome.verdicts:
             p.announcer.refused(incident.id, outcome.verdicts)
         current = p.board.get(incident.fingerprint) or incident  # a run that began has changed it meanwhile
-        messages = self._messages(current, now) if outcome.verdicts else ()
+        messages = self._messages(current, now)  # what a failing store kept us from telling is told now
         if outcome.decisions or messages:
             p.store.write(Changes(decisions=outcome.decisions, messages=messages))
             p.announcer.keep(messages)

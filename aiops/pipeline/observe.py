@@ -66,7 +66,7 @@ class Observer:
                 new.add(rule.name)
             kept[rule.name] = bank
         self._banks, self._rules = kept, {r.name: r for r in rules}
-        self._targets = {key: target for key, target in self._targets.items() if key[0] in kept}
+        self._targets = {key: target for key, target in list(self._targets.items()) if key[0] in kept}
         return frozenset(new)
 
     def _restore(self, rule: Rule, bank: RuleBank) -> None:

@@ -172,9 +172,6 @@ def test_a_daemon_that_cannot_start_leaves_nothing_running(tmp_path: Path) -> No
 
 
 def test_a_daemon_without_sources_starts_reloads_and_stops(tmp_path: Path) -> None:
-    from aiops.settings import WebSettings
-    from tests.scenarios.stage import RULES
-
     (tmp_path / "rules").mkdir()
     file = tmp_path / "rules" / "rules.yaml"
     file.write_text(RULES, encoding="utf-8")

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from aiops.correlate.incident_flow import Flow, acknowledge
 from aiops.domain.command import Command, CommandKind
 from aiops.domain.errors import StoreError
+from aiops.domain.incident import Incident
 from aiops.pipeline.commands import Commands
 from aiops.ports.storage import Changes
 from aiops.ports.telemetry import NullTelemetry
@@ -80,7 +82,7 @@ def test_reload_answers_in_words(stage: Stage) -> None:
 
 
 def other(stage: Stage, reload: Any) -> Commands:
-    return Commands(stage.store, stage.core.board, stage.core.flow, stage.core.executor.commands, reload, stage.time, NullTelemetry())
+    return Commands(stage.store, stage.core.flow, stage.core.executor.commands, reload, stage.time, NullTelemetry())
 
 
 def put(stage: Stage, number: int, kind: CommandKind) -> None:
@@ -108,3 +110,33 @@ def test_a_store_that_fails_leaves_the_command_waiting(stage: Stage) -> None:
     stage.store.broken = ""
     other(stage, str).run()
     assert stage.core.paused()
+
+
+def test_a_claim_that_comes_in_while_a_person_acknowledges_is_not_lost(stage: Stage) -> None:
+    flow, incident = stage.core.flow, stage.incidents[0]
+
+    def slowly(current: Incident, now: float) -> Flow:
+        assert flow._lock._is_owned()  # type: ignore[attr-defined]
+        return acknowledge(current, "ann", now)
+
+    assert flow.apply(incident.id, slowly) is not None
+    assert flow.apply("inc-no", slowly) is None
+    assert stage.incidents[0].state.value == "acknowledged"
+
+
+def test_an_asking_that_the_store_could_not_keep_is_told_later(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, runbooks=(RUNBOOK.replace("mode: auto", "mode: approve"),)).run(60)
+    real = stage.store.real.write
+
+    def forgetful(changes: Changes, **more: Any) -> None:
+        if any(m.kind.value == "ask" for m in changes.messages) and not lost:
+            lost.append(stage.time.now())
+            raise StoreError("store: disk full")
+        real(changes, **more)
+
+    lost: list[float] = []
+    stage.store.write = forgetful  # type: ignore[attr-defined]
+    stage.load["checkout"] = 95.0
+    stage.run(40, errors=True)
+    assert lost
+    assert [p.message.kind.value for p in stage.notifier.posts].count("ask") == 1, stage.told()
