@@ -25,12 +25,13 @@ def one_at_a_time(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: AR
 def cooldown(given: GuardInput, limits: GuardLimits) -> Answer:
     """A pause after any run on the target, and a longer one for the same runbook, doubled with each failure in a row.
 
-    An inconclusive run backs off like a failed one, or a fix that cannot be measured would be tried for ever.
+    An inconclusive run backs off like a failed one, or a fix that cannot be measured would be tried for ever. A run that lost sight before
+    it did anything has nothing to wait for: after it there is the pause of the target alone.
     """
     longest = max(limits.target_cooldown, given.plan.cooldown, limits.cooldown_maximum)
     runs = [e for e in recent(given, longest) if e.plan.target == given.plan.target]
     for run in runs:
-        same = run.plan.runbook == given.plan.runbook
+        same = run.plan.runbook == given.plan.runbook and not _unbegun(run)
         base = max(limits.target_cooldown, given.plan.cooldown) if same else limits.target_cooldown
         needed = base
         if same:
@@ -44,11 +45,11 @@ def cooldown(given: GuardInput, limits: GuardLimits) -> Answer:
 
 
 def attempts(given: GuardInput, limits: GuardLimits) -> Answer:
-    """How often an incident may be worked on, in all and by this runbook. A run that found nothing to do was no attempt."""
+    """How often an incident may be worked on, in all and by this runbook. A run that found nothing to do, or lost sight before it did, was no attempt."""
     runs = [
         e
         for e in counted(given, given.of_incident, "the incident's executions")
-        if e.plan.incident == given.incident.id and not (e.result is not None and e.result.outcome is Outcome.SKIPPED)
+        if e.plan.incident == given.incident.id and not (e.result is not None and e.result.outcome is Outcome.SKIPPED) and not _unbegun(e)
     ]
     if acts(given.plan):
         acting = sum(acts(e.plan) for e in runs)
@@ -91,12 +92,18 @@ def _ended(run: Execution) -> tuple[float, str]:
     return run.updated_at, run.id
 
 
+def _unbegun(run: Execution) -> bool:
+    """It ended because nothing could be measured, before anything was intended."""
+    blind = run.state is ExecutionState.DONE and run.result is not None and run.result.reason == "LossOfSight"
+    return blind and not any(step.attempt for step in run.steps)
+
+
 def _failures(oldest_first: Sequence[Execution]) -> int:
-    """Failures in a row up to the newest; what was skipped or simulated neither counts nor breaks the row."""
+    """Failures in a row up to the newest; what was skipped, simulated or never begun neither counts nor breaks the row."""
     count = 0
     for run in reversed(oldest_first):
         outcome = run.result.outcome if run.result is not None else None
-        if outcome in _FAILURES:
+        if outcome in _FAILURES and not _unbegun(run):
             count += 1
         elif outcome is Outcome.SUCCEEDED:
             break

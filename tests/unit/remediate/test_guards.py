@@ -9,7 +9,7 @@ import pytest
 
 from aiops.domain.execution import ExecutionState, StepRun, StepState
 from aiops.domain.incident import IncidentState, Silence
-from aiops.domain.outcome import GuardMode, Outcome
+from aiops.domain.outcome import GuardMode, Outcome, Result
 from aiops.domain.runbook import GuardSpec
 from aiops.domain.signal import SignalKind
 from aiops.domain.target import TargetRef
@@ -209,6 +209,16 @@ def test_attempts_for_an_incident(case: Case) -> None:
 def test_a_run_that_found_nothing_to_do_was_no_attempt(case: Case) -> None:
     idle = [run(n, outcome=Outcome.SKIPPED, at=START - 5000) for n in range(9)]
     assert "attempts" not in case.refused(of_incident=idle)
+
+
+def test_a_run_that_lost_sight_before_it_did_anything_is_no_failure(case: Case) -> None:
+    now = case.shop.now
+    case.limits = GuardLimits(maximum_per_incident=3)
+    blind = [replace(run(n, at=now - 61 - n, step=StepRun("do", StepState.DONE)), result=Result(Outcome.ERROR, "LossOfSight")) for n in range(3)]
+    assert case.refused(executions=blind, of_incident=blind) == {}
+    assert case.refused(executions=[replace(blind[0], updated_at=now - 59)]) == {"cooldown": "Cooldown"}
+    begun = [replace(one, steps=(replace(one.steps[0], attempt=1),)) for one in blind]
+    assert case.refused(executions=begun, of_incident=begun) == {"cooldown": "Cooldown", "attempts": "TooManyAttempts", "circuit-breaker": "CircuitOpen"}
 
 
 def test_rate_an_hour(case: Case) -> None:
