@@ -245,15 +245,13 @@ class MemorySeriesStore:
             self._append_row(before, milliseconds(t), np.asarray(values, dtype=np.float64))
 
     def _end(self, before: Columns, still: set[Series], time: int) -> None:
-        """Mark those of `before` stale that are not there still; in their own block if that lives, so that they go on to lie in one."""
-        gone = [each not in still for each in before.series]
-        if not any(gone):
+        """Mark those of `before` stale that are not there still; if all are gone, in their own block, so that they go on to lie in one."""
+        gone = [each for each in before.series if each not in still]
+        if len(gone) == len(before.series) and before.block in self._blocks:
+            self._append_row(before, time, np.full(len(gone), STALE))
             return
-        if before.block in self._blocks:
-            self._append_row(before, time, np.where(gone, STALE, ABSENT))
-            return
-        for each, is_gone in zip(before.series, gone, strict=True):
-            if is_gone and each.segments:
+        for each in gone:
+            if each.segments:
                 self._append_row(self._own_columns(each.labels), time, np.array([STALE]))
 
     def select(self, matchers: tuple[Matcher, ...]) -> Selection:
