@@ -1,21 +1,19 @@
 """The flow: schedules the polls, runs the stages in order, and stores what they decided and what follows from it in one transaction.
 
 Neighbours: `app` builds it and gives it rules; the stages are `poller`, `observe`, `triage`, `decide` and `announce`; `commands` and
-`housekeeping` run beside it. Triage to announce hold one lock: they are arithmetic, one transaction, and no waiting.
+`housekeeping` run beside it; `muting` and `leftovers` are asked on the way. Triage to announce hold one lock: they are arithmetic, one transaction, and no waiting.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import structlog
 
 from aiops.correlate.incident_flow import Flow as Change
 from aiops.correlate.incident_flow import mitigating, run_ended
-from aiops.correlate.inhibition import Inhibits, inhibited
-from aiops.correlate.muting import silencing
 from aiops.domain.decision import Decision
 from aiops.domain.errors import AiopsError, StoreError
 from aiops.domain.execution import Execution, ExecutionState
@@ -24,11 +22,13 @@ from aiops.domain.incident import Incident, IncidentState
 from aiops.domain.message import Message
 from aiops.domain.rule import Rule
 from aiops.domain.runbook import Runbook
-from aiops.domain.signal import Signal, SignalState
+from aiops.domain.signal import Signal
 from aiops.pipeline.announce import Announcer, Courier
 from aiops.pipeline.board import Board
 from aiops.pipeline.decide import Decider
 from aiops.pipeline.housekeeping import GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY, Housekeeping
+from aiops.pipeline.leftovers import Leftovers
+from aiops.pipeline.muting import Muting
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.poller import Poller
 from aiops.pipeline.stage import Dropped, Passed
@@ -77,8 +77,8 @@ class Flow:
         self.parts = parts
         self._lock = threading.RLock()
         self._rules: dict[str, Rule] = {}
-        self._inhibits: Inhibits = {}
-        self._unreconciled: dict[str, float] = {}
+        self._muting = Muting(parts.board, parts.store, parts.decider.placement)
+        self._leftovers = Leftovers(parts.board, parts.observer)
         self._sight: dict[str, Signal] = {}
         self._delivering = threading.Lock()
         self._started = False
@@ -108,8 +108,8 @@ class Flow:
             p.decider.set_runbooks(runbooks)
             old, self._rules = self._rules, {r.name: r for r in rules}
             # Claims of a bank that was replaced cannot clear: the new one says what of them stands.
-            self._unreconciled |= {name: p.clock.now() for name in new & old.keys()}
-            self._inhibits = {r.name: r.inhibits for r in rules if r.inhibits}
+            self._leftovers.renewed(new & old.keys(), p.clock.now())
+            self._muting.inhibits = {r.name: r.inhibits for r in rules if r.inhibits}
         p.telemetry.gauge("rules_loaded", len(rules))
         for mode in ("observe", "suggest", "approve", "auto"):
             p.telemetry.gauge("runbooks_loaded", sum(r.mode.value == mode for r in runbooks), mode=mode)
@@ -119,7 +119,7 @@ class Flow:
             for rule in rules:
                 if rule.name not in old or old[rule.name].every != rule.every:
                     self._schedule(rule)
-            self._expire_unknown_rules()
+            self._expire_unknown()
 
     def start(self) -> None:
         """Load what the last run left, and schedule everything. Runs of a former process are taken over by the engine's own tick."""
@@ -129,10 +129,9 @@ class Flow:
             p.announcer.load(incident.id, (message for message, state in p.store.messages(incident.id, 1000) if state in ("pending", "delivered")))
         p.observer.remember(s for i in p.board for s in i.firing)
         self._started = True
-        now = p.clock.now()
         firing = {(s.rule, s.series) for i in p.board for s in i.firing}
-        self._unreconciled = {name: now for name, _ in firing if name in self._rules}
-        self._expire_unknown_rules()
+        self._leftovers.renewed({name for name, _ in firing}, p.clock.now())
+        self._expire_unknown()
         for rule in self._rules.values():
             p.observer.tell_again(rule, (f for f in p.observer.firing(rule) if (rule.name, f.series) not in firing))
             self._schedule(rule)
@@ -167,7 +166,8 @@ class Flow:
         found = claims.signals if claims is not None else ()
         for signal in found:
             p.telemetry.count("signals", rule=rule.name, state=signal.state.value)
-        unseen = self._reconcile(rule)
+        with self._lock:
+            unseen = self._leftovers.unseen(rule, p.clock.now())
         try:
             self._take_sight(seen, told, (*found, *(unseen or ())))
         except StoreError:
@@ -175,7 +175,7 @@ class Flow:
                 p.observer.not_taken(rule, claims)
             raise
         if unseen is not None:
-            self._unreconciled.pop(rule.name, None)
+            self._leftovers.settled(rule)
         p.telemetry.observe("poll", p.clock.monotonic() - began, source=rule.source)
 
     def _take_sight(self, seen: Iterable[Signal], decisions: Sequence[Decision] = (), others: Iterable[Signal] = ()) -> None:
@@ -220,7 +220,7 @@ class Flow:
 
     def reconsider(self) -> None:
         """Look at every active incident again: a cooldown may have ended, a source may be seen again, the store may be back."""
-        self._expire_unknown_rules()
+        self._expire_unknown()
         with self._lock:
             now = self.parts.clock.now()
             self._mute(now)
@@ -286,7 +286,7 @@ class Flow:
     # One transaction
 
     def _commit(self, outcome: TriageResult, now: float, decisions: Iterable[Decision] = (), run: Execution | None = None) -> None:
-        p, outcome = self.parts, self._muted(outcome, now)
+        p, outcome = self.parts, self._muting.marked(outcome, now)
         incidents = [t.incident for t in outcome.triaged]
         signals = [(t.incident.id, s) for t in outcome.triaged for s in t.signals] + [("", s) for s in outcome.dropped]
         all_decisions = (*decisions, *outcome.decisions)
@@ -347,43 +347,13 @@ class Flow:
             run = next(iter(self.parts.store.executions(incident=incident.id, limit=1)), None)
         return announcer.compose(incident, run, now)
 
-    def _mutes(self, incidents: Sequence[Incident], now: float) -> dict[str, tuple[str, str]]:
-        """By incident id: who inhibits it and what silences it now; empty texts for nobody and nothing."""
-        p = self.parts
-        # What stands where is worked out from every pod, so only where a claim of a rule that mutes is there to ask for it.
-        muting = len(incidents) > 1 and any(s.rule in self._inhibits for i in incidents for s in i.firing)
-        by = inhibited(incidents, self._inhibits, p.decider.placement()) if muting else {}
-        silences = p.store.silences(now)
-        found = {}
-        for incident in incidents:
-            inhibitor, silence = by.get(incident.id), silencing(incident, silences, now)
-            found[incident.id] = (inhibitor.by if inhibitor else "", silence.id if silence else "")
-        return found
-
-    def _muted(self, outcome: TriageResult, now: float) -> TriageResult:
-        """The changed incidents with who mutes them, before anybody is told of them."""
-        changed = {t.incident.id: t.incident for t in outcome.triaged}
-        active = [*(i for i in self.parts.board if i.id not in changed), *(i for i in changed.values() if i.active)]
-        mutes = self._mutes(active, now) if changed else {}
-
-        def marked(incident: Incident) -> Incident:
-            by, silence = mutes.get(incident.id, (incident.inhibited_by, incident.silenced_by))
-            return replace(incident, inhibited_by=by, silenced_by=silence)
-
-        return replace(outcome, triaged=tuple(replace(t, incident=marked(t.incident)) for t in outcome.triaged))
-
     def _mute(self, now: float) -> None:
         """Write down who is inhibited or silenced now, where that changed."""
         p = self.parts
-        mutes = self._mutes(tuple(p.board), now)
-        changed = [
-            replace(i, inhibited_by=mutes[i.id][0], silenced_by=mutes[i.id][1], version=i.version + 1)
-            for i in p.board
-            if mutes[i.id] != (i.inhibited_by, i.silenced_by)
-        ]
+        changed = self._muting.changed(now)
         if changed:
             messages = tuple(m for i in changed for m in self._messages(i, now))
-            p.store.write(Changes(incidents=tuple(changed), messages=messages))
+            p.store.write(Changes(incidents=changed, messages=messages))
             p.announcer.keep(messages)
             for incident in changed:
                 p.board.put(incident)
@@ -391,7 +361,7 @@ class Flow:
     def _decide(self, incident: Incident, now: float) -> None:
         p = self.parts
         began = p.clock.monotonic()
-        outcome = p.decider.decide(incident, self._inhibits, now)
+        outcome = p.decider.decide(incident, self._muting.inhibits, now)
         p.telemetry.observe("decide", p.clock.monotonic() - began)
         if outcome.verdicts:
             p.announcer.refused(incident.id, outcome.verdicts)
@@ -403,34 +373,6 @@ class Flow:
         for decision in outcome.decisions:
             p.telemetry.count("decisions", stage=decision.stage.value, passed=str(decision.passed).lower(), reason=decision.reason)
 
-    # What a restart or a reload leaves behind
-
-    def _reconcile(self, rule: Rule) -> tuple[Signal, ...] | None:
-        """Once after a start or a change of the rule: claims of before that its bank, having had time to fire again, does not make any more.
-
-        None if it is not time for that.
-        """
-        since = self._unreconciled.get(rule.name)
-        now = self.parts.clock.now()
-        if since is None or now - since < rule.hold + rule.clear_hold + 3 * rule.every:
-            return None
-        standing = {f.series for f in self.parts.observer.firing(rule)}
+    def _expire_unknown(self) -> None:
         with self._lock:
-            return tuple(expired(s, now) for i in self.parts.board for s in i.firing if s.rule == rule.name and s.series not in standing)
-
-    def _expire_unknown_rules(self) -> None:
-        """Claims of rules that are gone can never clear by themselves. Alerts and sight are not ours to expire."""
-        with self._lock:
-            now = self.parts.clock.now()
-            gone = [
-                expired(s, now)
-                for i in self.parts.board
-                for s in i.firing
-                if s.kind.value in ("metric", "log", "object") and s.rule not in self._rules
-            ]
-        self.take(gone)
-
-
-def expired(signal: Signal, now: float) -> Signal:
-    """The same claim, no longer made: that is not recovery."""
-    return replace(signal, id=make_id("sig", signal.key, "expired", now), state=SignalState.EXPIRED, at=now)
+            self.take(self._leftovers.unknown(self._rules, self.parts.clock.now()))

@@ -1,0 +1,59 @@
+"""Who is muted now: by another incident that explains it, or by a person's silence. Marked before anybody is told, and again as time passes.
+
+Neighbours: `correlate.inhibition` and `correlate.muting` judge; `flow` stores what comes back and calls this under its lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from aiops.correlate.inhibition import Inhibits, inhibited
+from aiops.correlate.muting import silencing
+from aiops.correlate.topology import Placement
+from aiops.domain.incident import Incident
+from aiops.pipeline.board import Board
+from aiops.pipeline.triage import TriageResult
+from aiops.ports.storage import Reading
+
+
+class Muting:
+    """`placement` says what stands where; `inhibits` are those of the rules in force."""
+
+    def __init__(self, board: Board, store: Reading, placement: Callable[[], Placement]) -> None:
+        self._board, self._store, self._placement = board, store, placement
+        self.inhibits: Inhibits = {}
+
+    def marked(self, outcome: TriageResult, now: float) -> TriageResult:
+        """The changed incidents with who mutes them, before they are stored and told. Raises StoreError."""
+        changed = {t.incident.id: t.incident for t in outcome.triaged}
+        if not changed:
+            return outcome
+        mutes = self._mutes([*(i for i in self._board if i.id not in changed), *(i for i in changed.values() if i.active)], now)
+
+        def mark(incident: Incident) -> Incident:
+            by, silence = mutes.get(incident.id, (incident.inhibited_by, incident.silenced_by))
+            return replace(incident, inhibited_by=by, silenced_by=silence)
+
+        return replace(outcome, triaged=tuple(replace(t, incident=mark(t.incident)) for t in outcome.triaged))
+
+    def changed(self, now: float) -> tuple[Incident, ...]:
+        """Those on the board for which it is otherwise now than it was written down. Raises StoreError."""
+        mutes = self._mutes(tuple(self._board), now)
+        return tuple(
+            replace(i, inhibited_by=mutes[i.id][0], silenced_by=mutes[i.id][1], version=i.version + 1)
+            for i in self._board
+            if mutes[i.id] != (i.inhibited_by, i.silenced_by)
+        )
+
+    def _mutes(self, incidents: Sequence[Incident], now: float) -> dict[str, tuple[str, str]]:
+        """By incident id: who inhibits it and what silences it; empty texts for nobody and nothing."""
+        # What stands where is worked out from every pod, so only where a claim of a rule that mutes is there to ask for it.
+        asked = len(incidents) > 1 and any(s.rule in self.inhibits for i in incidents for s in i.firing)
+        by = inhibited(incidents, self.inhibits, self._placement()) if asked else {}
+        silences = self._store.silences(now)
+        found = {}
+        for incident in incidents:
+            inhibitor, silence = by.get(incident.id), silencing(incident, silences, now)
+            found[incident.id] = (inhibitor.by if inhibitor else "", silence.id if silence else "")
+        return found
