@@ -119,7 +119,10 @@ class Flow:
             for rule in rules:
                 if rule.name not in old or old[rule.name].every != rule.every:
                     self._schedule(rule)
-            self._expire_unknown()
+            try:
+                self._expire_unknown()
+            except StoreError as error:  # the definitions are in force all the same
+                self._left("expire", error)
 
     def start(self) -> None:
         """Load what the last run left, and schedule everything. Runs of a former process are taken over by the engine's own tick."""
