@@ -1,0 +1,64 @@
+"""Recordings through the live code: what broke off is gone, log answers are not guessed, and the same recording tells the same story each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aiops.adapters.memory_prometheus import MemoryPrometheus
+from aiops.adapters.memory_prometheus.store import MemorySeriesStore
+from aiops.adapters.recorded import RecordedLogs, load_series
+from aiops.app.config import read_settings
+from aiops.app.narrate import Line, Summary
+from aiops.app.replays import DEMO_BUNDLE, open_replay
+from aiops.domain.errors import SourceRejectedError
+from aiops.domain.rule import LogQuery
+from aiops.domain.series import SeriesRange
+from aiops.replay.bundle import Bundle, BundleError, LogAnswer, Manifest, write_bundle
+from aiops.replay.record import query_key
+
+QUERY = LogQuery("logs-*", 60.0)
+
+
+def test_a_series_that_broke_off_is_gone_and_comes_back() -> None:
+    store = MemorySeriesStore()
+    times = np.array([0.0, 5.0, 10.0, 60.0, 65.0])
+    assert load_series(store, [SeriesRange({"__name__": "up"}, times, np.ones(5))], 200.0) == 5
+    source = MemoryPrometheus("prometheus", store)
+    assert {at: len(source.instant("up", at)) for at in (9.0, 12.0, 20.0, 61.0, 66.0, 100.0)} == {9.0: 1, 12.0: 1, 20.0: 0, 61.0: 1, 66.0: 1, 100.0: 0}
+
+
+def test_a_log_answer_is_the_newest_of_before_and_never_guessed() -> None:
+    answers = [LogAnswer(20.0, query_key(QUERY), ({"app": "a"},), (7.0,)), LogAnswer(10.0, query_key(QUERY), ({"app": "a"},), (3.0,))]
+    logs = RecordedLogs("logs", answers, query_key)
+    assert [list(logs.counts(QUERY, at).values) for at in (5.0, 10.0, 15.0, 99.0)] == [[], [3.0], [3.0], [7.0]]
+    with pytest.raises(SourceRejectedError, match="NotRecorded"):
+        logs.counts(LogQuery("others-*", 60.0), 15.0)
+
+
+def test_an_empty_recording_is_refused(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "b", Bundle(Manifest("d", 1.0, 9.0, 60.0, "c", "prometheus", "", 0, 0, 0), (), (), ()))
+    with pytest.raises(BundleError, match="empty"):
+        open_replay(tmp_path / "b", read_settings(None))
+
+
+def play() -> tuple[Summary, list[Line]]:
+    replay = open_replay(DEMO_BUNDLE, read_settings(None))
+    lines: list[Line] = []
+    try:
+        return replay.play(lines.append), lines
+    finally:
+        replay.run.close()
+
+
+def test_the_shipped_recording_tells_the_same_story_each_time_and_writes_nothing() -> None:
+    summary, lines = play()
+    again, more = play()
+    assert (summary, lines) == (again, more)
+    assert summary.errors == ()
+    assert summary.incidents == summary.resolved == 1
+    assert [row["would do"] for row in summary.rows] == ["scale-out"]
+    assert {line.stage for line in lines} >= {"signal", "incident", "plan", "act", "outcome", "announce"}
+    assert any("+" in line.body and "replicas" in line.body for line in lines if line.stage == "act")
