@@ -131,7 +131,7 @@ def ours(detector: str, url: str, folder: Path) -> Callable[[float], tuple[float
         batch = source.instant("load", at)
         decoded = cpu()
         observed = observer.observe(Polled(rule, batch, None))
-        signals = observed.record if isinstance(observed, Passed) else ()
+        signals = observed.record.signals if isinstance(observed, Passed) else ()
         scored = cpu()
         taken = triage.take(signals, at)
         pairs = tuple((t.incident.id, s) for t in taken.triaged for s in t.signals)
