@@ -5,15 +5,16 @@ Neighbours: `app.live` serves the daemon, `cli demo` a replay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiops import __version__
-from aiops.adapters.alertmanager import parse_webhook
+from aiops.adapters.alertmanager import AlertPayloadError, parse_webhook
 from aiops.adapters.credentials import SecretFile
 from aiops.app.compose import Core
 from aiops.app.desk import plain
 from aiops.app.virtual import VirtualRun
+from aiops.domain.signal import Signal
 from aiops.pipeline.watchfulness import Watchfulness
 from aiops.ports.telemetry import Telemetry
 from aiops.settings import Settings
@@ -31,9 +32,20 @@ def build_web(core: Core, settings: Settings, telemetry: Telemetry, render: Call
         telemetry.count("http_requests", method=method, path=path, code=str(code))
         telemetry.observe("http_request", seconds, path=path)
 
+    def take(signals: Sequence[Signal]) -> None:
+        core.flow.take(signals)
+        telemetry.count("webhook_alerts", len(signals), result="stored")
+
+    def parse(body: bytes) -> Sequence[Signal]:
+        try:
+            return parse_webhook(body, received_at=clock.now())
+        except AlertPayloadError:
+            telemetry.count("webhook_alerts", result="refused")
+            raise
+
     site = Site(
         reading=core.outside.store, status=lambda: status_of(core, started_at), ready=ready, metrics=render,
-        parse_alerts=lambda body: parse_webhook(body, received_at=clock.now()), take=core.flow.take, plain=plain, count=count,
+        parse_alerts=parse, take=take, plain=plain, count=count,
         webhook_token=lambda: token.read() if token is not None else "", clock=clock.monotonic,
     )
     return WebServer(build_app(site), settings.web.host, settings.web.port)
