@@ -85,7 +85,7 @@ def print_run(run: Execution) -> None:
 
 @app.command()
 def ack(incident: str, config: ConfigOption = None) -> None:
-    """Say that you look after it: it is told no more, acting goes on as the runbooks say."""
+    """Say that you look after it: everybody sees that; telling and acting go on as before."""
     with desk(config) as d:
         command = d.ask(CommandKind.ACKNOWLEDGE, incident)
     err.print(f"asked: {command.id}")
