@@ -20,7 +20,7 @@ from tests.testbed.stand import Stand
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "aiops" / "bundles" / "surge"
 DESCRIPTION = "A shop of four services: at +60 s three times the usual requests come in for checkout, at +180 s a person scales it out by hand"
-BEFORE, PERSON, LENGTH = 60.0, 120.0, 345.0
+BEFORE, PERSON, LENGTH = 60.0, 120.0, 380.0
 
 
 def main() -> int:
@@ -28,10 +28,10 @@ def main() -> int:
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
     with Stand() as stand:
         daemon = stand.daemon("recording", act=False)  # only its settings are used
-        pause(330)  # what learns must have learned, and the bundle's look-back must be full
+        pause(310)  # what learns must have learned, and the bundle's look-back must be full
         made = stand.folder / "bundle"
         command = [str(Path(sys.executable).with_name("aiops")), "record", str(made), "--config", str(daemon.config)]
-        command += ["--for", f"{LENGTH / 60:.2f}", "--lookback", "5.5", "--description", DESCRIPTION]
+        command += ["--for", f"{LENGTH / 60:.2f}", "--lookback", "5", "--description", DESCRIPTION]
         recording = subprocess.Popen(command)
         pause(BEFORE)
         stand.world.switch_on("traffic-surge")
