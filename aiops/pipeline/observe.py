@@ -26,6 +26,7 @@ from aiops.ports.sources import LogSource
 from aiops.ports.telemetry import Telemetry
 
 LOG_LINES = 5
+MAX_LABEL = 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ class Observer:
                 evidence = dataclasses.replace(evidence, lines=self._lines(rule, rule.query, labels, at))
         elif isinstance(rule.query, ObjectQuery):
             kind = SignalKind.OBJECT
-        labels = {**labels, **rule.labels}
+        # What is stored, shown and told of a series is bounded, as it is of an alert; the series is told apart by its hash.
+        labels = {k: trimmed(v, MAX_LABEL) for k, v in labels.items()} | dict(rule.labels)
         try:
             facts = {"labels": labels, "value": evidence.value, "expected": evidence.expected, "rule": rule.name, "target": str(target or "")}
             summary = self._render(rule.summary, facts) if rule.summary else f"{rule.name} on {target or labels}"

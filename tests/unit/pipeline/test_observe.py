@@ -67,6 +67,14 @@ def test_what_was_learned_and_claimed_is_there_after_a_restart(stage: Stage) -> 
     assert (last.state.value, last.transitions[-1].reason) == ("resolved", "Recovered"), stage.told()
 
 
+def test_of_a_label_that_has_no_end_a_bounded_part_is_kept(stage: Stage) -> None:
+    stage.load["x" * 10_000] = stage.load["a\x1b[2J\nb"] = 95.0
+    stage.run(20)
+    kept = sorted(i.labels["workload"] for i in stage.incidents)
+    assert [(len(text), text.isprintable()) for text in kept] == [(7, True), (1024, True)]
+    assert [i.target for i in stage.incidents] == [None, None]
+
+
 def test_a_claim_that_only_the_snapshot_knows_is_told_after_a_restart(stage: Stage) -> None:
     stage.load["checkout"] = 95.0
     stage.store.broken = "all"
