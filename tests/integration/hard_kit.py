@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -39,7 +39,7 @@ class Dial:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                lines = [f'trouble{{case="{c}",namespace="{n}",workload="{w}"}} {v:g}\n' for (c, n, w), v in list(dial._values.items())]
+                lines = [f'trouble{{case="{c}",namespace="{n}",workload="{_escaped(w)}"}} {v:g}\n' for (c, n, w), v in list(dial._values.items())]
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
@@ -63,6 +63,11 @@ class Dial:
     def set(self, case: str, namespace: str, workload: str, value: float) -> None:
         """From the next scrape on."""
         self._values[case, namespace, workload] = value
+
+
+def _escaped(value: str) -> str:
+    """A label's value in Prometheus' text format."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def account(stand: Stand, name: str, *, act: bool) -> tuple[str, str]:
@@ -191,6 +196,15 @@ def rows(daemon: Daemon, query: str) -> list[tuple[Any, ...]]:
     """Read from its store, without a way to write."""
     with closing(sqlite3.connect(f"file:{daemon.folder / 'state' / 'aiops.db'}?mode=ro", uri=True)) as database:
         return database.execute(query).fetchall()
+
+
+@contextmanager
+def held_store(daemon: Daemon) -> Iterator[None]:
+    """Another program holds the store's write lock, as a careless backup would."""
+    with closing(sqlite3.connect(daemon.folder / "state" / "aiops.db", isolation_level=None, timeout=60)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        yield
+        database.execute("ROLLBACK")
 
 
 def leased(daemon: Daemon) -> list[str]:

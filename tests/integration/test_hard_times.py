@@ -30,6 +30,7 @@ from tests.integration.hard_kit import (
     account,
     done,
     ended,
+    held_store,
     incident_of,
     incidents,
     leased,
@@ -302,6 +303,9 @@ def test_hostile_alerts_move_nothing_and_are_shown_as_text(words: tuple[Case, Da
     case, daemon, token = words
     for one in hostile(case.namespace):
         assert post(daemon, notification(one, annotations={"summary": one["alertname"], "description": "".join(one.values())}), token)[0] == 200, one
+    # The same words as the label that a rule takes for a workload's name.
+    case.trouble(*WORDS.values())
+    eventually(lambda: any("$(rm" in i["labels"].get("workload", "") for i in incidents(daemon)), deadline_s=PATIENCE_S, what="hostile series to be told")
     # A right claim with hostile words beside it is a right claim: the runbook does what it always does.
     beside = {f"x{place}": word for place, word in WORDS.items()}
     alert(daemon, token, alertname="Right", namespace=case.namespace, deployment="legit", symptom="trouble", **beside)
@@ -434,6 +438,17 @@ def test_a_full_disk_is_told_to_the_sender_and_the_alert_is_taken_when_sent_agai
     eventually(lambda: post(daemon, notification(*refused), token)[0] == 200, deadline_s=PATIENCE_S, what="the alert to be taken")
     assert f"alert:{refused[0]['alertname']}" in str(incident_of(daemon, "bait"))
     eventually(lambda: daemon.get("/readyz")[0] == 200, deadline_s=PATIENCE_S, what="the daemon to be ready again")
+
+
+def test_a_store_that_somebody_holds_is_told_to_the_sender_and_nothing_is_lost(words: tuple[Case, Daemon, str]) -> None:
+    case, daemon, token = words
+    body = notification({"alertname": "Locked", "namespace": case.namespace, "deployment": "bait"})
+    with held_store(daemon):
+        code, said = post(daemon, body, token)
+        assert code == 503, said
+        assert daemon.get("/livez")[0] == 200
+    eventually(lambda: post(daemon, body, token)[0] == 200, deadline_s=PATIENCE_S, what="the alert to be taken")
+    assert "alert:Locked" in str(incident_of(daemon, "bait"))
 
 
 # --- 5. rules that change while it runs
