@@ -128,7 +128,8 @@ def test_runs_are_verified_and_people_are_called_where_acting_is_wrong(story: St
 
 @pytest.mark.timeout(60)
 def test_slack_has_one_thread_for_each_incident(story: Stand, daemon: Daemon, slack: SlackServer) -> None:
-    eventually(lambda: daemon.metric("aiops_outbox_pending") == 0, deadline_s=30, what="the outbox to be empty")
+    eventually(lambda: len(slack.slack.messages(thread="")) == len(incidents(daemon)), deadline_s=60, what="one root for each incident")
+    pause(3)
     roots = slack.slack.messages(thread="")
     assert len(roots) == len(incidents(daemon)), [r.text for r in roots]
 
