@@ -15,6 +15,9 @@ RUN /opt/build/bin/python -m pip --python /opt/aiops/bin/python install --no-cac
 FROM dependencies AS build
 COPY pyproject.toml README.md LICENSE ./
 COPY aiops/ aiops/
+# The wheel takes the packs along.
+COPY rules/ rules/
+COPY runbooks/ runbooks/
 RUN /opt/build/bin/python -m pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -w dist . \
  && /opt/build/bin/python -m pip --python /opt/aiops/bin/python install --no-cache-dir --disable-pip-version-check \
     --no-deps --no-index --target /opt/app dist/*.whl

@@ -72,7 +72,7 @@ class SourceSettings(Model):
     """One source of telemetry."""
 
     type: Literal["prometheus", "elasticsearch"]
-    url: str = Field(pattern=r"^https?://")
+    url: str = Field(pattern=r"^https?://[^/]")
     client: Literal["fast", "prometheus-api-client"] = "fast"
     timeout: Span = 10.0
     auth: Auth = Auth()
@@ -103,7 +103,7 @@ class CacheSettings(Model):
 class SlackRoute(Model):
     """The first route whose conditions all hold takes the incident."""
 
-    channel: str
+    channel: str = Field(min_length=1)
     severity: tuple[Literal["info", "warning", "critical"], ...] = ()
     namespaces: tuple[str, ...] = ()
     labels: dict[str, str] = {}
@@ -188,7 +188,7 @@ class Settings(BaseSettings):
     kind: Literal["Config"] = "Config"
     name: str = "aiops"
     state_dir: str = "var"
-    store_url: str = ""
+    store_url: str = Field(default="", pattern=r"^(sqlite:///.+)?$")
     """Empty: SQLite in `stateDir`."""
     rules: tuple[str, ...] = ("rules",)
     runbooks: tuple[str, ...] = ("runbooks",)

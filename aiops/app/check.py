@@ -49,12 +49,12 @@ def load_or_raise(settings: Settings) -> Definitions:
 def check(config: Path | None, paths: tuple[Path, ...]) -> CheckResult:
     """Settings (if a file is given), and the rules and runbooks they name; `paths` instead of those, if given: each file says what it is."""
     problems: list[Problem] = []
-    settings = Settings()
     try:
         settings = read_settings(config)
     except DefinitionError as error:
         problems += error.problems
-        settings = settings.model_copy(update={"rules": (), "runbooks": ()})
+        # Not `Settings()`: that reads the environment, which may be what is wrong.
+        settings = Settings.model_construct(rules=(), runbooks=())
     if paths:
         given = tuple(str(p) for p in paths)
         settings = settings.model_copy(update={"rules": given, "runbooks": ()})

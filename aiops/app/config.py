@@ -26,8 +26,10 @@ def read_settings(path: Path | None) -> Settings:
         name = str(path)
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DefinitionError((Problem(name, 1, "config", f"cannot be read: {error}"),)) from error
+        except OSError as error:
+            raise DefinitionError((Problem(name, 1, "config", f"cannot be read: {error.strerror}"),)) from error
+        except UnicodeDecodeError as error:
+            raise DefinitionError((Problem(name, 1, "config", f"cannot be read: is no UTF-8 (byte {error.start})"),)) from error
         documents, problems = read_documents(text, name)
         if problems:
             raise DefinitionError(tuple(problems))

@@ -48,7 +48,7 @@ def why(
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Why something was done about TARGET, or why not: [namespace/]kind/name, for example shop/deployment/checkout."""
+    """Why something was done about TARGET, or why not: namespace/kind/name, for example shop/deployment/checkout; what has no namespace is kind/name."""
     with desk(config) as d:
         found = d.why(target, since=since * 3600, limit=limit)
     if output is Output.JSON:

@@ -108,6 +108,10 @@ class _Loading:
         self.done.add(path.resolve())
         file = str(path)
         try:
+            # A pipe would be waited for without end.
+            if path.exists() and not path.is_file():
+                self.problems.append(Problem(file, 1, "path", "is no ordinary file"))
+                return
             # A bit more than is allowed is enough to know that it is too much.
             with path.open("rb") as handle:
                 text = handle.read(MAX_BYTES + 1).decode()

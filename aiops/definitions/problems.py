@@ -103,7 +103,8 @@ def _path(data: Any, location: tuple[Any, ...], *, missing: bool) -> Path:
         elif not missing or place < len(location) - 1:
             continue
         path.append(part)
-    return tuple(path)
+    # Nothing of it stands in the data: it came from the environment, and its name is all there is to say.
+    return tuple(path) or tuple(location)
 
 
 def _allowed(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

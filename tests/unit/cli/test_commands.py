@@ -116,10 +116,11 @@ def test_a_mistyped_place_is_an_error_and_makes_no_database(tmp_path: Path) -> N
     assert not (tmp_path / "stat").exists()
 
 
-@pytest.mark.parametrize("text", ["storeUrl: 'postgres://x'\n", "storeUrl: 'sqlite:////dev/null/a.db'\n"])
-def test_a_store_that_cannot_be_opened(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(("text", "code"), [("storeUrl: 'postgres://x'\n", 1), ("storeUrl: 'sqlite:////dev/null/a.db'\n", 4)])
+def test_a_store_that_cannot_be_opened(tmp_path: Path, text: str, code: int) -> None:
+    """Another database is a mistake in the settings; a file that does not open is a store out of reach."""
     (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
-    assert aiops("incidents", "list", "-c", str(tmp_path / "a.yaml")).exit_code == 4
+    assert aiops("incidents", "list", "-c", str(tmp_path / "a.yaml")).exit_code == code
 
 
 def test_a_damaged_store(tmp_path: Path) -> None:
@@ -208,3 +209,11 @@ def test_a_review_is_marked_and_listed(tmp_path: Path) -> None:
     listed = json.loads(aiops("review", "list", "-c", config, "-o", "json").output)
     assert [(r["execution"]["id"], r["review"]["verdict"]) for r in listed] == [(run, "wrong")]
     assert json.loads(aiops("review", "list", "--unmarked", "-c", config, "-o", "json").output) == []
+
+
+def test_a_bad_variable_of_the_environment_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIOPS_WEB__PORT", "abc")
+    result = aiops("check")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert "environment:1: web.port:" in result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 
@@ -384,3 +385,11 @@ def test_hostile_texts_in_problems_stay_one_line(tmp_path: Path) -> None:
     for problem in definitions.problems:
         assert str(problem).isprintable()
         assert len(str(problem)) < 1500
+
+
+def test_a_pipe_in_the_folder_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    os.mkfifo(tmp_path / "rules" / "pipe.yaml")
+    definitions = load(tmp_path, rules=RULES_HEAD + GOOD_RULE)
+    assert found(definitions) == ["1: path: is no ordinary file"]
+    assert len(definitions.rules) == 1

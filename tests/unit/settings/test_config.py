@@ -28,6 +28,9 @@ BAD = {
     "a time-out of nothing": ("sources:\n  prometheus: {type: prometheus, url: 'http://a', timeout: 0}\n", "aiops.yaml:2: sources.prometheus.timeout:", "0"),
     "unknown type": ("sources:\n  p: {type: graphite, url: 'http://a'}\n", "aiops.yaml:2: sources.p.type:", "prometheus"),
     "no address": ("sources:\n  p: {type: prometheus, url: 'file:///etc'}\n", "aiops.yaml:2: sources.p.url:", "https?"),
+    "an address without a host": ("sources:\n  p: {type: prometheus, url: 'http://'}\n", "aiops.yaml:2: sources.p.url:", "https?"),
+    "another database": ("storeUrl: postgres://a/b\n", "aiops.yaml:1: storeUrl:", "sqlite:///"),
+    "no channel": ("slack: {routes: [{channel: ''}]}\n", "aiops.yaml:1: slack.routes[0].channel:", "at least 1"),
     "missing": ("sources:\n  p: {type: prometheus}\n", "aiops.yaml:2: sources.p.url:", "missing"),
     "half a key pair": ("sources:\n  p: {type: prometheus, url: 'http://a', tls: {certFile: a.pem}}\n", "aiops.yaml:2: sources.p.tls:", "keyFile"),
     "two ways to log in": (
