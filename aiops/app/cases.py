@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 
-from aiops.adapters.dry_run import DryRunWriter
 from aiops.adapters.memory_cluster import MemoryCluster
 from aiops.adapters.memory_logs import MemoryLogs
 from aiops.adapters.memory_notifier import MemoryNotifier
@@ -25,16 +24,14 @@ from aiops.adapters.snapshots import MemorySnapshots
 from aiops.adapters.store import open_store
 from aiops.app.check import load_or_raise
 from aiops.app.compose import Outside, assemble, start
-from aiops.app.virtual import replay_settings
+from aiops.app.virtual import rehearsal_on, replay_settings
 from aiops.definitions.loader import Definitions
 from aiops.definitions.problems import validate
 from aiops.definitions.schema_cases import CaseFileModel, CaseModel, ExpectModel
 from aiops.definitions.yaml_tree import Document, read_documents
 from aiops.domain.errors import AiopsError, DefinitionError, Problem
 from aiops.domain.incident import Incident
-from aiops.execution.desk import Hands
 from aiops.pipeline.poller import Sources
-from aiops.ports.cluster import Cluster
 from aiops.ports.storage import Reading
 from aiops.ports.telemetry import NullTelemetry
 from aiops.settings import Settings
@@ -131,8 +128,7 @@ def _run(case: CaseModel, definitions: Definitions, settings: Settings) -> Itera
 
 def _compose(time: VirtualTime, cluster: MemoryCluster, samples: MemorySeriesStore, store: Any, definitions: Definitions, settings: Settings) -> None:
     view = cluster.view()
-    hands = Cluster("default", cluster.reader, DryRunWriter(cluster.reader, cluster.writer(dry_run=True)), view, simulated=True, facts={})
-    rehearsal = Hands({"default": hands}, {}, simulated=True)
+    rehearsal = rehearsal_on(cluster)
     metrics, logs = MemoryPrometheus("prometheus", samples), MemoryLogs("elasticsearch", indices=("logs-test",))
     outside = Outside(
         clock=time, schedule=time, store=store, telemetry=NullTelemetry(), snapshots=MemorySnapshots(),

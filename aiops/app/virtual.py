@@ -65,6 +65,12 @@ def replay_settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"slack": SlackSettings(routes=(SlackRoute(channel=CHANNEL),))})
 
 
+def rehearsal_on(cluster: MemoryCluster) -> Hands:
+    """Hands that only record, over an in-memory cluster and no cache."""
+    writer = DryRunWriter(cluster.reader, cluster.writer(dry_run=True))
+    return Hands({"default": Cluster("default", cluster.reader, writer, cluster.view(), simulated=True, facts={})}, {}, simulated=True)
+
+
 def build_replay(
     bundle: Bundle, definitions: Definitions, settings: Settings, *, store_url: str = "sqlite:///:memory:", telemetry: Telemetry | None = None
 ) -> VirtualRun:
@@ -87,8 +93,7 @@ def build_replay(
         else:
             time.at(change.at, "cluster", partial(cluster.replay, event))
     view = cluster.view()
-    hands = Cluster("default", cluster.reader, DryRunWriter(cluster.reader, cluster.writer(dry_run=True)), view, simulated=True, facts={})
-    rehearsal = Hands({"default": hands}, {}, simulated=True)
+    rehearsal = rehearsal_on(cluster)
     notifier = MemoryNotifier()
     outside = Outside(
         clock=time, schedule=time, store=store, telemetry=telemetry or NullTelemetry(), snapshots=MemorySnapshots(),

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from aiops.domain.errors import NotifyError, StoreError
 from aiops.domain.execution import Execution, ExecutionState
@@ -262,8 +261,3 @@ class Courier:
         over = error.permanent or now - message.created_at > GIVE_UP_AFTER
         self._telemetry.count("messages_failed", reason=error.reason)
         self._store.not_delivered(message.key, str(error), None if over else now + wait, now)
-
-
-def stamp(at: float) -> str:
-    """UTC time of day for people."""
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
