@@ -12,7 +12,6 @@ labels, warm-up of detectors) are not. The goal for ours is 50 ms.
 from __future__ import annotations
 
 import argparse
-import http.server
 import json
 import resource
 import sqlite3
@@ -20,14 +19,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.loopback import serve_answers
 
 GOAL = 50.0
 WARM = 40
@@ -51,7 +50,7 @@ def serve(n: int) -> None:
         for i in range(n)
     ]
 
-    def answer(at: float) -> bytes:
+    def answer(_query: str, at: float) -> bytes:
         step = round((at - START) / EVERY)
         values = np.random.default_rng(step).normal(80.0, 2.0, n)
         # Each series is wrong for ten polls of a hundred, from a poll of its own on: some begin and some end in each poll.
@@ -59,28 +58,7 @@ def serve(n: int) -> None:
         parts = (f'{metric}{at!r},"{value!r}"]}}' for metric, value in zip(metrics, values.tolist(), strict=True))
         return ('{"status":"success","data":{"resultType":"vector","result":[' + ",".join(parts) + "]}}").encode()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            form = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode() + "&" + urllib.parse.urlsplit(self.path).query
-            body = answer(float(urllib.parse.parse_qs(form)["time"][0]))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        print(server.server_port, flush=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        sys.stdin.read()
-        server.shutdown()
+    serve_answers(answer)
 
 
 def cpu() -> float:

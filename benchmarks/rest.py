@@ -10,7 +10,6 @@ query with no series, so all shipped rules poll too. The first minute (imports, 
 from __future__ import annotations
 
 import argparse
-import http.server
 import json
 import os
 import signal
@@ -24,9 +23,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import yaml
+
+from benchmarks.loopback import serve_answers
 
 ROOT = Path(__file__).parents[1]
 READY_GOAL, RSS_GOAL, CPU_GOAL = 5.0, 350.0, 0.05
@@ -64,29 +64,7 @@ def serve(n: int) -> None:
         parts = [f'{metric}{at!r},"{value!r}"]}}' for metric, value in zip(metrics, values, strict=False)]
         return ('{"status":"success","data":{"resultType":"vector","result":[' + ",".join(parts) + "]}}").encode()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            form = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode() + "&" + urllib.parse.urlsplit(self.path).query
-            asked = urllib.parse.parse_qs(form)
-            body = answer(asked.get("query", [""])[0].strip(), float(asked.get("time", ["0"])[0]))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        print(server.server_port, flush=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        sys.stdin.read()
-        server.shutdown()
+    serve_answers(answer)
 
 
 def settings(folder: Path, url: str, port: int) -> Path:
