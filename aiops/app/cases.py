@@ -128,7 +128,7 @@ def _run(case: CaseModel, definitions: Definitions, settings: Settings) -> Itera
 
 def _compose(time: VirtualTime, cluster: MemoryCluster, samples: MemorySeriesStore, store: Any, definitions: Definitions, settings: Settings) -> None:
     view = cluster.view()
-    rehearsal = rehearsal_on(cluster)
+    rehearsal = rehearsal_on(cluster, time)
     metrics, logs = MemoryPrometheus("prometheus", samples), MemoryLogs("elasticsearch", indices=("logs-test",))
     outside = Outside(
         clock=time, schedule=time, store=store, telemetry=NullTelemetry(), snapshots=MemorySnapshots(),

@@ -101,7 +101,7 @@ def assemble(outside: Outside, settings: Settings, *, dry_run: bool, owner: str,
     executor = Executor(
         store=o.store, acting=o.acting, rehearsal=o.rehearsal, metric_sources=o.sources.metrics, clock=o.clock, owner=owner,
         compile=compile_expression, telemetry=o.telemetry, settings=EngineSettings(approval_ttl=settings.incidents.approval_expires),
-        tell=tell, permit=guarding.permit, channels=channels(routes),
+        tell=tell, permit=guarding.permit, channels=channels(routes), log_sources=o.sources.logs,
     )
     decider = Decider(
         DeciderParts(

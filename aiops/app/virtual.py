@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from aiops.adapters.dry_run import DryRunWriter
+from aiops.adapters.dry_run_outside import DryRunOutbound, DryRunSilences
+from aiops.adapters.memory_alerts import MemorySilences
 from aiops.adapters.memory_cluster import MemoryCluster
 from aiops.adapters.memory_notifier import MemoryNotifier
+from aiops.adapters.memory_outbound import MemoryOutbound
 from aiops.adapters.memory_prometheus import MemoryPrometheus
 from aiops.adapters.memory_prometheus.store import MemorySeriesStore
 from aiops.adapters.objects import CachedObjectSource
@@ -23,6 +26,7 @@ from aiops.app.compose import Core, Outside, assemble, start
 from aiops.definitions.loader import Definitions
 from aiops.execution.desk import Hands
 from aiops.pipeline.poller import Sources
+from aiops.ports.clock import Clock
 from aiops.ports.cluster import Cluster, WatchEvent
 from aiops.ports.sources import LogSource
 from aiops.ports.telemetry import NullTelemetry, Telemetry
@@ -65,10 +69,11 @@ def replay_settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"slack": SlackSettings(routes=(SlackRoute(channel=CHANNEL),))})
 
 
-def rehearsal_on(cluster: MemoryCluster) -> Hands:
-    """Hands that only record, over an in-memory cluster and no cache."""
+def rehearsal_on(cluster: MemoryCluster, clock: Clock) -> Hands:
+    """Hands that only record, over an in-memory cluster and no cache; nothing outside is asked."""
     writer = DryRunWriter(cluster.reader, cluster.writer(dry_run=True))
-    return Hands({"default": Cluster("default", cluster.reader, writer, cluster.view(), simulated=True, facts={})}, {}, simulated=True)
+    clusters = {"default": Cluster("default", cluster.reader, writer, cluster.view(), simulated=True, facts={})}
+    return Hands(clusters, {}, simulated=True, outbound=DryRunOutbound(MemoryOutbound()), alerts=DryRunSilences(MemorySilences(clock)))
 
 
 def build_replay(
@@ -93,7 +98,7 @@ def build_replay(
         else:
             time.at(change.at, "cluster", partial(cluster.replay, event))
     view = cluster.view()
-    rehearsal = rehearsal_on(cluster)
+    rehearsal = rehearsal_on(cluster, time)
     notifier = MemoryNotifier()
     outside = Outside(
         clock=time, schedule=time, store=store, telemetry=telemetry or NullTelemetry(), snapshots=MemorySnapshots(),

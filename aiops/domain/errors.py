@@ -118,6 +118,26 @@ class CacheUnavailableError(AiopsError):
         self.done = done
 
 
+class OutsideError(AiopsError):
+    """Something outside the clusters (an HTTP endpoint, Alertmanager) did not do what was asked. `reason` is an enumerable CamelCase code."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        self.reason, self.detail = reason, trimmed(detail)
+        super().__init__(f"{reason}: {self.detail}" if detail else reason)
+
+
+class OutsideRefusedError(OutsideError):
+    """A clear no, by our own allow-list or by the server: nothing happened, and asking again without a change will not help."""
+
+
+class OutsideUnsentError(OutsideError):
+    """No connection, or a clear "not now": nothing happened, asking again later may help."""
+
+
+class OutsideUnavailableError(OutsideError):
+    """No whole answer after bytes may have left: whether it took effect is unknown."""
+
+
 class NotifyError(AiopsError):
     """A message could not be delivered. `permanent` says that trying again will not help; `retry_after` in seconds if the server said it."""
 

@@ -21,10 +21,12 @@ from aiops.execution.actions.contract import Action, Channels, Context
 from aiops.execution.actions.registry import REGISTRY
 from aiops.execution.leases import Leases, lease_name
 from aiops.execution.settings import EngineSettings
+from aiops.ports.alerts import NoSilences, Silences
 from aiops.ports.cache import Cache
 from aiops.ports.clock import Clock
 from aiops.ports.cluster import Cluster
-from aiops.ports.sources import MetricSource
+from aiops.ports.outbound import ClosedOutbound, Outbound
+from aiops.ports.sources import LogSource, MetricSource
 from aiops.ports.storage import Changes, Store
 from aiops.ports.telemetry import NullTelemetry, Telemetry
 
@@ -36,11 +38,13 @@ Permit = Callable[[Execution], Verdict | None]
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What effects go through: clusters by context and caches by name. `simulated` hands only record."""
+    """What effects go through: clusters by context, caches by name, HTTP to the outside, Alertmanager's silences. `simulated` hands only record."""
 
     clusters: Mapping[str, Cluster]
     caches: Mapping[str, Cache]
     simulated: bool
+    outbound: Outbound = field(default_factory=ClosedOutbound)
+    alerts: Silences = field(default_factory=NoSilences)
 
 
 def _silent(execution: Execution) -> None:
@@ -64,6 +68,7 @@ class Desk:
     tell: Callable[[Execution], None] = _silent
     permit: Permit = lambda _execution: None
     channels: Channels = lambda _severity, _target: ("",)
+    logs: Mapping[str, LogSource] = field(default_factory=dict)
 
     def hands(self, execution: Execution) -> Hands:
         """A simulated run goes through the rehearsal's hands, whatever the daemon was started as."""
@@ -78,6 +83,7 @@ class Desk:
         return Context(
             target=plan.target, cluster=hands.clusters[plan.target.context], caches=hands.caches, now=self.clock.now(), key=key,
             execution=execution, incident=plan.incident, request_timeout=self.settings.request_timeout, channels=self.channels,
+            clusters=hands.clusters, metrics=self.sources, logs=self.logs, outbound=hands.outbound, alerts=hands.alerts, compile=self.compile,
         )
 
     def entry(self, execution: Execution, kind: EntryKind, *, step: str = "", attempt: int = 0, **data: Any) -> JournalEntry:

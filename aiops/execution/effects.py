@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from aiops.domain.errors import CacheUnavailableError, ClusterError, ClusterUnavailableError, ConflictError, InvalidError, LeaseLostError
+from aiops.domain.errors import AiopsError, ConflictError, InvalidError, LeaseLostError
 from aiops.domain.execution import Execution, StepRun
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import Change, PlannedStep
@@ -16,7 +16,7 @@ from aiops.execution import recovery
 from aiops.execution.actions.contract import ActionRefusedError, Checked, Context, Done, Effect, Failed, Prepared, Waiting
 from aiops.execution.changes import change_of, redacted
 from aiops.execution.desk import Desk, ids, log
-from aiops.execution.failures import MALFORMED, result_of
+from aiops.execution.failures import MALFORMED, NO_ANSWER, OUTSIDE, result_of
 from aiops.execution.lanes import Lane
 from aiops.execution.leases import lease_name
 from aiops.execution.progress import settle_due, with_step
@@ -31,9 +31,9 @@ def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     run = run if run.started_at else replace(run, started_at=context.now)
     try:
         prepared = desk.actions[step.action].prepare(context, lane.arguments(step, run))
-    except ClusterUnavailableError as error:
+    except NO_ANSWER as error:
         return _unreadable(desk, execution, step, run, lane, error)
-    except (ClusterError, CacheUnavailableError, *MALFORMED) as error:
+    except (*OUTSIDE, *MALFORMED) as error:
         return settle(desk, execution, step, run, lane, result_of(error)[0])
     stop = prepared.skip if prepared.skip and prepared.skip.outcome is Outcome.SKIPPED else lane.objection(execution, run, prepared) or prepared.skip
     if stop:
@@ -59,7 +59,7 @@ def _not_allowed(desk: Desk, execution: Execution, step: PlannedStep) -> Result 
     return None
 
 
-def _unreadable(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, error: ClusterUnavailableError) -> Execution:
+def _unreadable(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, error: AiopsError) -> Execution:
     """Nothing was sent: look again for a while, but not until what was planned on is stale."""
     now = desk.clock.now()
     if now - run.started_at >= min(desk.settings.patience, step.timeout):
@@ -82,12 +82,12 @@ def _send(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     began = desk.clock.monotonic()
     try:
         effect = desk.actions[step.action].start(context, prepared)
-    except ClusterUnavailableError as error:
+    except NO_ANSWER as error:
         log.warning("no answer to %s, will look whether it happened: %s", context.key, error, extra=ids(execution))
         return defer(desk, execution, run, desk.settings.look_after)
     except (InvalidError, ConflictError) as error:
         return recovery.after_refusal(desk, execution, step, run, lane, error)
-    except (ClusterError, CacheUnavailableError, ActionRefusedError) as error:
+    except (*OUTSIDE, ActionRefusedError) as error:
         return retry_or_settle(desk, execution, step, run, lane, *result_of(error))
     desk.telemetry.observe("effect", desk.clock.monotonic() - began, action=step.action)
     return _record(desk, execution, step, run, lane, prepared, effect)
@@ -134,7 +134,7 @@ def _checked(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, 
     try:
         context = desk.context(execution, lane.label(step), run.attempt)
         return desk.actions[step.action].check(context, lane.kept(run), run.started_at)
-    except ClusterUnavailableError as error:
+    except NO_ANSWER as error:
         return Waiting(desk.settings.again_after, str(error))
-    except (ClusterError, CacheUnavailableError, *MALFORMED) as error:
+    except (*OUTSIDE, *MALFORMED) as error:
         return Failed(result_of(error)[0])

@@ -30,7 +30,7 @@ from aiops.execution.progress import begun
 from aiops.execution.settings import EngineSettings
 from aiops.ports.clock import Clock
 from aiops.ports.schedule import Work
-from aiops.ports.sources import MetricSource
+from aiops.ports.sources import LogSource, MetricSource
 from aiops.ports.storage import Changes, Store
 from aiops.ports.telemetry import NullTelemetry, Telemetry
 
@@ -62,6 +62,7 @@ class Executor:
         permit: Permit | None = None,
         channels: Channels | None = None,
         actions: Mapping[str, Action] | None = None,
+        log_sources: Mapping[str, LogSource] | None = None,
     ) -> None:
         settings = settings or EngineSettings()
         self._leases = Leases(store, clock, owner, settings)
@@ -69,6 +70,7 @@ class Executor:
             store=store, acting=acting, rehearsal=rehearsal, sources=metric_sources, clock=clock, leases=self._leases, compile=compile,
             settings=settings, telemetry=telemetry or NullTelemetry(), actions=actions or REGISTRY, tell=tell,
             permit=permit or (lambda _execution: None), channels=channels or (lambda _severity, _target: ("",)),
+            logs=log_sources or {},
         )
         self._owner = owner
         self._known: set[str] = set()

@@ -15,9 +15,21 @@ from aiops.domain.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    OutsideError,
+    OutsideRefusedError,
+    OutsideUnavailableError,
+    SourceError,
+    SourceRejectedError,
+    SourceUnavailableError,
 )
 from aiops.domain.outcome import Outcome, Result
 from aiops.execution.actions.contract import ActionRefusedError
+
+OUTSIDE = (ClusterError, CacheUnavailableError, OutsideError, SourceError)
+"""What the ports raise that actions work through."""
+
+NO_ANSWER = (ClusterUnavailableError, OutsideUnavailableError, SourceUnavailableError)
+"""Nobody answered: what was asked may have happened. While only reading, asking again is harmless."""
 
 MALFORMED = (KeyError, TypeError, ValueError)
 """What reading arguments or an object of an unexpected shape raises."""
@@ -39,6 +51,9 @@ def result_of(error: Exception) -> tuple[Result, bool]:
             return Result(outcome, reason, str(error)), again
     if isinstance(error, ActionRefusedError):
         return Result(Outcome.ERROR, error.reason, str(error)), False
+    if isinstance(error, OutsideError | SourceError):
+        outcome = Outcome.ERROR if isinstance(error, OutsideRefusedError | SourceError) else Outcome.FAILED
+        return Result(outcome, error.reason, str(error)), not isinstance(error, OutsideRefusedError | SourceRejectedError)
     if isinstance(error, ClusterError):
         return Result(Outcome.ERROR, error.reason or "ClusterError", str(error)), False
     if isinstance(error, AiopsError):

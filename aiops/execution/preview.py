@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aiops.domain.errors import CacheUnavailableError, ClusterError
 from aiops.domain.ids import operation_key
 from aiops.domain.outcome import Outcome
 from aiops.domain.plan import Change, Plan, PlannedStep
 from aiops.execution.actions.contract import ActionRefusedError, Effect, Prepared
 from aiops.execution.changes import change_of
 from aiops.execution.desk import Desk
-from aiops.execution.failures import MALFORMED, result_of
+from aiops.execution.failures import MALFORMED, OUTSIDE, result_of
 
 
 def preview(desk: Desk, plan: Plan) -> tuple[Change, ...]:
@@ -34,7 +33,7 @@ def _preview(desk: Desk, plan: Plan, step: PlannedStep) -> Change:
             verb = "nothing to do" if prepared.skip.outcome is Outcome.SKIPPED else "would fail"
             return replace(nothing, note=f"{verb}: {prepared.skip.reason}: {prepared.skip.detail}")
         effect: Effect = action.start(context, prepared)
-    except (ClusterError, CacheUnavailableError, ActionRefusedError, *MALFORMED) as error:
+    except (*OUTSIDE, ActionRefusedError, *MALFORMED) as error:
         result = result_of(error)[0]
         return replace(nothing, note=f"cannot be foreseen: {result.reason}: {result.detail}")
     change = change_of(step.name, step.action, str(plan.target), prepared.request, effect)
@@ -50,6 +49,6 @@ def _pre_state(desk: Desk, plan: Plan, step: PlannedStep) -> Mapping[str, Any]:
     try:
         context = desk.plan_context(plan, desk.rehearsal, operation_key(plan.id, step.name, 0))
         prepared: Prepared = desk.actions[step.action].prepare(context, step.arguments)
-    except (ClusterError, CacheUnavailableError, *MALFORMED) as error:
+    except (*OUTSIDE, *MALFORMED) as error:
         return {"unreadable": result_of(error)[0].reason}
     return dict(prepared.pre_state)

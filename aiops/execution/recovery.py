@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aiops.domain.errors import CacheUnavailableError, ClusterError, ClusterUnavailableError
+from aiops.domain.errors import ClusterError
 from aiops.domain.execution import EntryKind, Execution, JournalEntry, StepRun
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import PlannedStep
-from aiops.domain.runbook import EffectClass
 from aiops.execution.actions.contract import Looked, Prepared, Seen
 from aiops.execution.desk import Desk, ids, log
-from aiops.execution.failures import MALFORMED, result_of
+from aiops.execution.failures import MALFORMED, NO_ANSWER, OUTSIDE, result_of
 from aiops.execution.lanes import Lane
 from aiops.execution.settling import defer, retry_or_settle, settle
 
@@ -68,13 +67,13 @@ def _entry(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, se
 def _look(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Seen | Execution:
     """The answer, or the run as saved because none could be had."""
     action = desk.actions.get(step.action)
-    if action is None or action.spec.effect is EffectClass.AT_MOST_ONCE:
+    if action is None:
         return Seen(Looked.UNKNOWN)
     try:
         return action.look(desk.context(execution, lane.label(step), run.attempt), lane.kept(run))
-    except ClusterUnavailableError as error:
+    except NO_ANSWER as error:
         if desk.clock.now() - run.started_at >= step.timeout:
             return settle(desk, execution, step, run, lane, replace(_UNKNOWN, detail=f"{_UNKNOWN.detail}: {error}"))
         return defer(desk, execution, run, desk.settings.again_after)
-    except (ClusterError, CacheUnavailableError, *MALFORMED) as error:
+    except (*OUTSIDE, *MALFORMED) as error:
         return settle(desk, execution, step, run, lane, result_of(error)[0])

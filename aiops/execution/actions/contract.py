@@ -12,12 +12,16 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from aiops.domain.errors import AiopsError, trimmed
+from aiops.domain.expression import Compiler, Expression
 from aiops.domain.message import Message
 from aiops.domain.outcome import Result
 from aiops.domain.runbook import ActionSpec
 from aiops.domain.target import JsonObject, TargetRef
+from aiops.ports.alerts import NoSilences, Silences
 from aiops.ports.cache import Cache
 from aiops.ports.cluster import Cluster, WriteResult
+from aiops.ports.outbound import ClosedOutbound, Outbound
+from aiops.ports.sources import LogSource, MetricSource
 
 STAMP = "aiops/operation"
 """The annotation that carries the operation key of our last effect on an object."""
@@ -26,9 +30,17 @@ Channels = Callable[[str, TargetRef], tuple[str, ...]]
 """Severity and target in, channels that are to be told out."""
 
 
+def _no_compiler(text: str, vocabulary: str) -> Expression:
+    raise ValueError(f"no compiler for the vocabulary {vocabulary}: {text}")
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One try of one step. `key` is the operation key, `series` the part of it that all tries of this step share; times in seconds."""
+    """One try of one step. `key` is the operation key, `series` the part of it that all tries of this step share; times in seconds.
+
+    `cluster` is the target's; `clusters` are those of every context, `metrics` and `logs` the sources by name, `outbound` HTTP to where the
+    settings allow, `alerts` the Alertmanager. In dry-run the writing ones only record.
+    """
 
     target: TargetRef
     cluster: Cluster
@@ -39,6 +51,12 @@ class Context:
     incident: str = ""
     request_timeout: float = 10.0
     channels: Channels = lambda _severity, _target: ("",)
+    clusters: Mapping[str, Cluster] = field(default_factory=dict)
+    metrics: Mapping[str, MetricSource] = field(default_factory=dict)
+    logs: Mapping[str, LogSource] = field(default_factory=dict)
+    outbound: Outbound = field(default_factory=ClosedOutbound)
+    alerts: Silences = field(default_factory=NoSilences)
+    compile: Compiler = _no_compiler
 
     @property
     def series(self) -> str:
@@ -127,7 +145,7 @@ Checked = Done | Waiting | Failed
 
 
 class Action(Protocol):
-    """One kind of effect. All may raise `ClusterError`, `CacheUnavailableError`, `start` ActionRefusedError; none sleeps, retries or catches what it cannot judge."""
+    """One kind of effect. All may raise what `execution.failures.OUTSIDE` names, `start` ActionRefusedError; none sleeps, retries or catches what it cannot judge."""
 
     @property
     def spec(self) -> ActionSpec:

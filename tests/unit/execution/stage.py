@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 
 from aiops.adapters.dry_run import DryRunCache, DryRunWriter
+from aiops.adapters.dry_run_outside import DryRunOutbound, DryRunSilences
+from aiops.adapters.memory_alerts import MemorySilences
 from aiops.adapters.memory_cache import MemoryCache
 from aiops.adapters.memory_cluster import MemoryCluster
+from aiops.adapters.memory_outbound import MemoryOutbound
+from aiops.adapters.outbound_policy import Allowed
 from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.adapters.store import open_store
 from aiops.definitions.cel import compile_expression
@@ -88,6 +92,9 @@ class Stage:
         self.told: list[Execution] = []
         self.verdict: Verdict | None = None
         self.caches: dict[str, MemoryCache] = {}
+        self.outbound = MemoryOutbound((Allowed("https://hooks.example.org/"),))
+        self.alerts = MemorySilences(self.time)
+        self.extra: dict[str, MemoryCluster] = {}
         self.writer: Any = self.memory.writer()
         self.reader: Any = self.memory.reader
         self.dry = False
@@ -100,10 +107,20 @@ class Stage:
         writer: ClusterWriter = DryRunWriter(self.reader, self.memory.writer(dry_run=True)) if simulated else self.writer
         return Cluster("default", self.reader, writer, self.memory.view(), simulated, {})
 
+    def clusters(self, *, simulated: bool) -> dict[str, Cluster]:
+        """That of the target and, by context, those of `extra`."""
+        found = {"default": self.cluster(simulated=simulated)}
+        for name, memory in self.extra.items():
+            writer: ClusterWriter = DryRunWriter(memory.reader, memory.writer(dry_run=True)) if simulated else memory.writer()
+            found[name] = Cluster(name, memory.reader, writer, memory.view(), simulated, {})
+        return found
+
     def restart(self, owner: str = "one", store: Store | None = None) -> Executor:
-        acting = Hands({"default": self.cluster(simulated=False)}, self.caches, simulated=False)
+        acting = Hands(self.clusters(simulated=False), self.caches, simulated=False, outbound=self.outbound, alerts=self.alerts)
         dry_caches: dict[str, Cache] = {name: DryRunCache(cache) for name, cache in self.caches.items()}
-        rehearsal = Hands({"default": self.cluster(simulated=True)}, dry_caches, simulated=True)
+        rehearsal = Hands(
+            self.clusters(simulated=True), dry_caches, simulated=True, outbound=DryRunOutbound(self.outbound), alerts=DryRunSilences(self.alerts),
+        )
         if self.dry:
             acting = rehearsal
         self.executor = Executor(
@@ -119,6 +136,8 @@ class Stage:
         while self.time.now() < end:
             self.time.run_until(min(self.time.now() + 1, end))
             self.memory.step()
+            for memory in self.extra.values():
+                memory.step()
 
     def submit(self, *steps: PlannedStep, simulated: bool = False, **plan: Any) -> Execution:
         execution = self.executor.submit(make_plan(*steps, at=self.time.now(), **plan), simulated=simulated)

@@ -1,0 +1,54 @@
+"""HTTP to the outside in memory, for the virtual world and tests: passes the suite that the real one passes. Neighbours: `ports.outbound`, `outbound`."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+
+from aiops.adapters.outbound_policy import Allowed, OutboundPolicy, address_refusal
+from aiops.domain.errors import OutsideRefusedError, OutsideUnsentError
+from aiops.ports.outbound import OutboundAnswer, OutboundRequest
+
+MAX_REQUEST_BYTES = 256 * 1024
+MAX_ANSWER_BYTES = 64 * 1024
+Handler = Callable[[OutboundRequest], OutboundAnswer]
+"""What stands at the other end; it may raise OutsideUnavailableError to lose an answer."""
+
+
+def accepted(_request: OutboundRequest) -> OutboundAnswer:
+    """An end that takes everything."""
+    return OutboundAnswer(200, {}, b"")
+
+
+class MemoryOutbound:
+    """Requests that the allow-list takes go to `handler` and are kept in `received`. `hosts` is the resolver: a name that is missing has no address."""
+
+    def __init__(
+        self, allow: tuple[Allowed, ...] = (), handler: Handler = accepted, *, hosts: Mapping[str, str] | None = None,
+        maximum_request: int = MAX_REQUEST_BYTES, maximum_answer: int = MAX_ANSWER_BYTES,
+    ) -> None:
+        self.policy = OutboundPolicy(allow)
+        self.handler = handler
+        self.received: list[OutboundRequest] = []
+        self._hosts = hosts
+        self._maximum_request, self._maximum_answer = maximum_request, maximum_answer
+
+    def refusal(self, method: str, url: str) -> str:
+        """See the port."""
+        return self.policy.refusal(method, url)
+
+    def send(self, request: OutboundRequest, *, timeout: float = 10.0) -> OutboundAnswer:  # noqa: ARG002 (nothing takes time here)
+        """See the port."""
+        admitted = self.policy.admit(request.method, request.url)
+        if len(request.body) > self._maximum_request:
+            raise OutsideRefusedError("TooLarge", f"the body has {len(request.body)} bytes, {self._maximum_request} are allowed")
+        if self._hosts is not None:
+            found = self._hosts.get(admitted.host)
+            if found is None:
+                raise OutsideUnsentError("Unresolved", f"{admitted.host} has no address")
+            if refused := address_refusal(ipaddress.ip_address(found), admitted.entry.networks):
+                raise OutsideRefusedError("AddressRefused", refused)
+        self.received.append(request)
+        answer = self.handler(request)
+        body = answer.body[: self._maximum_answer]
+        return OutboundAnswer(answer.status, answer.headers, body, len(body) < len(answer.body))
