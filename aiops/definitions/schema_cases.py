@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from aiops.definitions.fields import Model
 from aiops.domain.duration import parse_duration
+from aiops.domain.target import TargetRef, parse_target
 
 
 def _seconds(value: Any) -> float:
@@ -19,7 +20,20 @@ def _seconds(value: Any) -> float:
     return parse_duration(value)
 
 
+def _target(value: Any) -> TargetRef:
+    return parse_target(str(value))
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+def _step_or_map(value: Any) -> Any:
+    return [{"step": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Target = Annotated[TargetRef, BeforeValidator(_target)]
 
 
 class SeriesModel(Model):
@@ -44,6 +58,7 @@ class ActionModel(Model):
 
     runbook: str
     action: str
+    step: str = ""
     target: str = ""
     arguments: dict[str, Any] | None = None
 
@@ -52,7 +67,51 @@ class RefusalModel(Model):
     """A guard that must have said no by then."""
 
     runbook: str
-    reason: str
+    guard: str = ""
+    reason: str = ""
+
+
+class ApprovalModel(Model):
+    """A run that must have asked a person by then; `state` is what came of it."""
+
+    runbook: str
+    target: str = ""
+    state: Literal["waiting", "approved", "rejected", "expired"] | None = None
+    by: str = ""
+
+
+class VerificationModel(Model):
+    """What verification must have found by then; `reason` is the run's own (Verified, SelfHealed, NoEffect, Harmed, NotMeasured)."""
+
+    runbook: str = ""
+    judgement: Literal["helped", "no-effect", "harmed", "inconclusive"]
+    reason: str = ""
+
+
+class UndoneModel(Model):
+    """A step that must have been taken back by then."""
+
+    runbook: str = ""
+    step: str = ""
+    action: str = ""
+
+
+class RunModel(Model):
+    """A run that must be there, how it stands and what came of it."""
+
+    runbook: str
+    target: str = ""
+    state: Literal["awaiting-approval", "running", "verifying", "undoing", "done"] | None = None
+    outcome: Literal["succeeded", "failed", "inconclusive", "error", "skipped", "simulated"] | None = None
+    reason: str = ""
+
+
+class ObjectModel(Model):
+    """An object as it must stand then; `fields` that are left out are not compared."""
+
+    target: Target
+    fields: dict[str, Any] | None = None
+    absent: bool = False
 
 
 class ExpectModel(Model):
@@ -62,15 +121,46 @@ class ExpectModel(Model):
     incidents: list[IncidentModel] | None = None
     actions: list[ActionModel] | None = None
     refusals: list[RefusalModel] | None = None
+    approvals: list[ApprovalModel] | None = None
+    verification: Annotated[list[VerificationModel], BeforeValidator(_one_or_more)] | None = None
+    undone: Annotated[list[UndoneModel], BeforeValidator(_step_or_map)] | None = None
+    runs: list[RunModel] | None = None
+    objects: list[ObjectModel] | None = None
+    told: list[str] | None = Field(default=None, description="texts that must stand in messages to people")
+
+
+class ChangeModel(Model):
+    """What happens at a time after the start, by somebody else: to an object, or a person's answer to a run that waits."""
+
+    at: Seconds
+    apply: dict[str, Any] | None = Field(default=None, description="an object, made or replaced")
+    patch: dict[str, Any] | None = Field(default=None, description="a merge patch of `target`")
+    target: Target | None = None
+    delete: Target | None = None
+    approve: str | None = Field(default=None, description="a runbook whose run waits for approval")
+    reject: str | None = Field(default=None, description="a runbook whose run waits for approval")
+    by: str = "a-person"
+
+    @model_validator(mode="after")
+    def _one(self) -> ChangeModel:
+        given = [name for name in ("apply", "patch", "delete", "approve", "reject") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("exactly one of apply, patch, delete, approve and reject must be given")
+        if (self.patch is None) != (self.target is None):
+            raise ValueError("patch and target go together")
+        return self
 
 
 class CaseModel(Model):
-    """One test: samples and objects in, expectations out."""
+    """One test: samples and objects in, expectations out. With `act` the runs are carried out on the in-memory cluster, else simulated."""
 
     name: str = Field(min_length=1, max_length=200)
+    act: bool = False
     interval: Seconds = 5.0
     series: list[SeriesModel] = Field(default_factory=list)
     objects: list[dict[str, Any]] = Field(default_factory=list)
+    caches: dict[str, list[str]] = Field(default_factory=dict, description="caches by name, each with its keys")
+    changes: list[ChangeModel] = Field(default_factory=list)
     expect: list[ExpectModel] = Field(min_length=1)
 
 

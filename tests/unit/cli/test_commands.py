@@ -154,8 +154,9 @@ def test_test_says_what_was_expected_and_what_was_there(tmp_path: Path) -> None:
     result = aiops("test", str(tmp_path / "a.test.yaml"))
     assert result.exit_code == 1, result.output
     assert "FAIL" in result.output
-    assert "at 60 s: incidents: expected {target: shop/deployment/a}" in result.output
-    assert "there is nothing" in result.output
+    assert "at 60 s: incidents: - expected, + seen" in result.output
+    assert "- - target: shop/deployment/a" in result.output
+    assert "+ nothing" in result.output
     assert "0 passed, 1 failed" in result.output
 
 

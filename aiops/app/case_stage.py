@@ -1,0 +1,128 @@
+"""The world of one test of `aiops test`: virtual time, in-memory cluster, metrics and caches, the product's own composition, and what others do meanwhile.
+
+Neighbours: `app.cases` makes one for each test; `app.compose` wires the same rooms as for the daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from aiops.adapters.memory_cache import MemoryCache
+from aiops.adapters.memory_cluster import MemoryCluster
+from aiops.adapters.memory_logs import MemoryLogs
+from aiops.adapters.memory_notifier import MemoryNotifier
+from aiops.adapters.memory_prometheus import MemoryPrometheus
+from aiops.adapters.memory_prometheus.notation import fill
+from aiops.adapters.memory_prometheus.store import MemorySeriesStore
+from aiops.adapters.objects import CachedObjectSource
+from aiops.adapters.schedule_virtual import VirtualTime
+from aiops.adapters.snapshots import MemorySnapshots
+from aiops.adapters.store import open_store
+from aiops.app.compose import Outside, assemble, start
+from aiops.app.virtual import rehearsal_on, replay_settings
+from aiops.definitions.loader import Definitions
+from aiops.definitions.schema_cases import CaseModel, ChangeModel
+from aiops.domain.command import Command, CommandKind
+from aiops.domain.errors import AiopsError
+from aiops.domain.execution import ExecutionState
+from aiops.domain.ids import make_id
+from aiops.domain.target import JsonObject, TargetRef
+from aiops.execution.desk import Hands
+from aiops.pipeline.poller import Sources
+from aiops.ports.cluster import Cluster
+from aiops.ports.storage import Changes
+from aiops.ports.telemetry import NullTelemetry
+from aiops.settings import Settings
+
+EPOCH = 1_767_225_600.0
+"""2026-01-01T00:00:00Z: tests begin at a fixed time, so that what depends on the time of day is the same each run."""
+AGED = 7 * 86400.0
+"""Objects of a test are this old at its start, unless the test makes them during it: no release is fresh by accident."""
+
+
+class CaseStage:
+    """One test's world, at its start. Raises the errors of the cluster for objects that it would not take."""
+
+    def __init__(self, case: CaseModel, definitions: Definitions, settings: Settings) -> None:
+        self.errors: list[str] = []
+        self._time = VirtualTime(EPOCH - AGED, on_error=lambda name, error: self.errors.append(f"{name}: {type(error).__name__}: {error}"))
+        self._cluster = MemoryCluster(self._time)
+        self._age(case)
+        samples = MemorySeriesStore(retention=30 * 86400.0)
+        for one in case.series:
+            fill(samples, one.series, one.values, start=EPOCH, interval=case.interval)
+        self.store = open_store("sqlite:///:memory:")
+        self._notifier = MemoryNotifier()
+        self._compose(case, MemoryPrometheus("prometheus", samples), definitions, settings)
+        # Two changes of the same time come in the order of the file.
+        for change in sorted(case.changes, key=lambda c: c.at):
+            self._time.at(EPOCH + change.at, "change", partial(self._change, change))
+
+    def _age(self, case: CaseModel) -> None:
+        for obj in case.objects:
+            self._cluster.apply(obj)
+        for until in (EPOCH - AGED, EPOCH - AGED + 60, EPOCH):
+            self._time.run_until(until)
+            self._cluster.settle()
+        self._time.every("cluster", 1.0, self._cluster.settle, first_after=1.0)
+
+    def _compose(self, case: CaseModel, metrics: MemoryPrometheus, definitions: Definitions, settings: Settings) -> None:
+        view, logs = self._cluster.view(), MemoryLogs("elasticsearch", indices=("logs-test",))
+        rehearsal = rehearsal_on(self._cluster, self._time)
+        outside = Outside(
+            clock=self._time, schedule=self._time, store=self.store, telemetry=NullTelemetry(), snapshots=MemorySnapshots(),
+            sources=Sources({"prometheus": metrics}, {"elasticsearch": logs}, {"kubernetes": CachedObjectSource(view, self._time)}),
+            views={"default": view}, acting=self._acting(case, rehearsal) if case.act else rehearsal, rehearsal=rehearsal, notifier=self._notifier,
+        )
+        start(assemble(outside, replay_settings(settings), dry_run=not case.act, owner="test", reload=lambda: ""), definitions)
+
+    def _acting(self, case: CaseModel, rehearsal: Hands) -> Hands:
+        """Hands that write on the in-memory cluster and flush in-memory caches; whatever leads further out is the rehearsal's."""
+        cluster = Cluster("default", self._cluster.reader, self._cluster.writer(), self._cluster.view(), simulated=False, facts={})
+        caches = {name: MemoryCache(name, keys) for name, keys in case.caches.items()}
+        return replace(rehearsal, clusters={"default": cluster}, caches=caches, simulated=False)
+
+    def _change(self, change: ChangeModel) -> None:
+        """What somebody else does."""
+        try:
+            if change.apply is not None:
+                self._cluster.apply(change.apply)
+            elif change.patch is not None and change.target is not None:
+                self._cluster.writer(change.by, change.by).patch(change.target, change.patch)
+            elif change.delete is not None:
+                self._cluster.remove(change.delete)
+            elif change.approve is not None:
+                self._answer(CommandKind.APPROVE, change.approve, change.by)
+            elif change.reject is not None:
+                self._answer(CommandKind.REJECT, change.reject, change.by)
+        except AiopsError as error:
+            self.errors.append(f"at {change.at:g} s: changes: {error}")
+
+    def _answer(self, kind: CommandKind, runbook: str, by: str) -> None:
+        waiting = [r for r in self.store.unfinished() if r.plan.runbook == runbook and r.state is ExecutionState.AWAITING_APPROVAL]
+        if not waiting:
+            self.errors.append(f"at {self._time.now() - EPOCH:g} s: changes: no run of {runbook} waits for approval")
+            return
+        now = self._time.now()
+        command = Command(make_id("cmd", kind.value, waiting[0].id, now), kind, waiting[0].id, by, now, {"hash": waiting[0].plan.hash})
+        self.store.write(Changes(commands=(command,)))
+
+    def run_until(self, at: float) -> None:
+        """Let time pass until `at` seconds after the start."""
+        self._time.run_until(EPOCH + at)
+
+    @property
+    def find(self) -> Callable[[TargetRef], JsonObject | None]:
+        """An object as it stands."""
+        return self._cluster.view().find
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What people were told so far."""
+        return tuple(post.message.text for post in self._notifier.posts)
+
+    def close(self) -> None:
+        """Release the store."""
+        self.store.close()
