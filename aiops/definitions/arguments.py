@@ -11,7 +11,7 @@ from typing import Any
 
 from aiops.definitions.fields import RUNBOOK_NAMES
 from aiops.definitions.problems import suggestion
-from aiops.definitions.templates import check_template
+from aiops.definitions.templates import check_template, templated
 from aiops.domain.duration import parse_duration
 from aiops.domain.runbook import ActionSpec, ParamSpec
 
@@ -46,7 +46,7 @@ def _choices(action: ActionSpec, given: Mapping[str, Any]) -> Iterator[tuple[str
 
 def typed(parameter: ParamSpec, value: Any, *, templates: bool = False) -> Any:
     """The value in the parameter's type: durations become seconds, a whole float an int. Raises ValueError with what is allowed."""
-    if templates and isinstance(value, str) and ("{{" in value or "{%" in value):
+    if templates and isinstance(value, str) and templated(value):
         if parameter.type not in _TEXTUAL:
             raise ValueError(f"a template stands only where text is taken; this must be {wanted(parameter)}")
         check_template(value, RUNBOOK_NAMES)

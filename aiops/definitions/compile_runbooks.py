@@ -1,68 +1,23 @@
 """Runbook models to `domain.runbook.Runbook`, with what can only be known together: actions, step order, sources.
 
-Neighbours: `loader` calls `check_steps`, `named` and, if nothing is wrong, `compile_runbook`.
+Neighbours: `loader` calls `step_checks`, `named` and, if nothing is wrong, `compile_runbook`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from aiops.definitions.arguments import check_arguments
 from aiops.definitions.cel import compile_expression
 from aiops.definitions.problems import suggestion
 from aiops.definitions.schema_runbooks import RunbookModel, StepModel, VerifyModel
 from aiops.definitions.source_names import Meant, meant, sighted
+from aiops.definitions.step_checks import Wrong
+from aiops.definitions.step_targets import target_spec
 from aiops.definitions.yaml_tree import Path
 from aiops.domain.outcome import GuardMode
 from aiops.domain.runbook import ActionSpec, GuardSpec, Mode, OnFailure, Retry, Runbook, StepSpec, VerifySpec
-
-Wrong = tuple[Path, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What the checks need of a step, also of one that has errors of its own: so those hide nothing."""
-
-    name: str
-    action: str | None
-    needs: tuple[str, ...]
-    arguments: Mapping[str, Any]
-
-
-def _read(data: Any) -> _Step:
-    given = data if isinstance(data, dict) else {}
-    needs, arguments, action = given.get("needs"), given.get("arguments"), given.get("action")
-    return _Step(
-        str(given.get("name", "")),
-        action if isinstance(action, str) else None,
-        tuple(map(str, needs)) if isinstance(needs, list) else (),
-        arguments if isinstance(arguments, dict) else {},
-    )
-
-
-def check_steps(data: Any, actions: Mapping[str, ActionSpec]) -> Iterator[Wrong]:
-    """(path, message) for what is wrong with a runbook's steps beyond the schema: names, order, actions and their arguments. `data`: the plain list."""
-    steps = [_read(step) for step in data] if isinstance(data, list) else []
-    names = [step.name for step in steps]
-    for index, step in enumerate(steps):
-        base: Path = ("steps", index)
-        if step.name and names.index(step.name) != index:
-            yield (*base, "name"), f"a step {step.name!r} stands here a second time; names of steps must differ"
-        for place, need in enumerate(step.needs):
-            if need not in names:
-                yield (*base, "needs", place), suggestion(f"no step {need!r} in this runbook", need, names)
-        if step.action is not None and step.action in actions:
-            for name, message in check_arguments(actions[step.action], step.arguments)[1]:
-                yield (*base, "arguments", name), message
-        elif step.action is not None:
-            yield (*base, "action"), suggestion(f"no action {step.action!r}", step.action, sorted(actions))
-    needs: dict[str, list[str]] = {}
-    for step in steps:
-        needs.setdefault(step.name, []).extend(step.needs)
-    if cycle := find_cycle(needs):
-        yield ("steps", names.index(cycle[0]), "needs"), f"the steps wait for each other: {' → '.join(cycle)}; break the circle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +41,6 @@ def named(model: RunbookModel, sources: Mapping[str, str] | None, guards: Collec
         wrong += [(("guards", "modes", name), suggestion(f"no guard {name!r}", name, known)) for name in model.guards.modes if name not in known]
     sights = tuple(dict.fromkeys(found.name for _, found in places[1:] if found.name))
     return Named(verify.name, sights, tuple(wrong), tuple((path, found.absent) for path, found in places if found.absent))
-
-
-def find_cycle(needs: Mapping[str, Collection[str]]) -> list[str]:
-    """The first circle as names that begin and end alike, or nothing. Depth-first with colours; names that are not there are ignored."""
-    done: set[str] = set()
-
-    def walk(name: str, trail: list[str]) -> list[str]:
-        if name in trail:
-            return [*trail[trail.index(name) :], name]
-        if name in done or name not in needs:
-            return []
-        for need in needs[name]:
-            if circle := walk(need, [*trail, name]):
-                return circle
-        done.add(name)
-        return []
-
-    for start in needs:
-        if circle := walk(start, []):
-            return circle
-    return []
 
 
 def compile_runbook(model: RunbookModel, names: Named, *, actions: Mapping[str, ActionSpec], content_hash: str, file: str, line: int) -> Runbook:
@@ -149,6 +83,7 @@ def _step(model: StepModel, action: ActionSpec) -> StepSpec:
         timeout=model.timeout,
         retry=Retry(model.retry.limit, model.retry.initial, model.retry.factor, model.retry.maximum),
         on_failure=OnFailure(model.on_failure),
+        target=target_spec(model.target),
     )
 
 

@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from aiops.definitions.compile_rules import compile_rule, source_of
-from aiops.definitions.compile_runbooks import check_steps, compile_runbook, named
+from aiops.definitions.compile_runbooks import compile_runbook, named
 from aiops.definitions.fields import API_VERSION
 from aiops.definitions.problems import suggestion, validate
 from aiops.definitions.schema_rules import RuleModel, RuleSetHeader
 from aiops.definitions.schema_runbooks import RunbookModel
+from aiops.definitions.step_checks import check_steps
 from aiops.definitions.yaml_tree import MAX_BYTES, Document, dotted, read_documents
 from aiops.domain.errors import Problem
 from aiops.domain.rule import Rule

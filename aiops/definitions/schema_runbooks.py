@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 from aiops.definitions.fields import Duration, MatchCel, Model, Name, Positive, PromQLTemplate, Share, StepCel, Text, VerifyCel
 from aiops.definitions.schema_rules import Metadata
 
+TargetText = Annotated[str, Field(min_length=1, max_length=500)]
+
 
 class RetryModel(Model):
     """Further tries after the first: waits of initial · factor^n, at most `maximum`."""
@@ -20,6 +22,21 @@ class RetryModel(Model):
     initial: Positive = Field(default=5.0)
     factor: float = Field(default=2.0, ge=1, le=10)
     maximum: Positive = Field(default=60.0)
+
+
+class TargetModel(Model):
+    """What a step works on instead of the incident's target; a key that is not given is the incident's target's."""
+
+    kind: TargetText | None = Field(default=None, description="a kind such as Deployment, or a template")
+    namespace: TargetText | None = None
+    name: TargetText | None = None
+    context: TargetText | None = Field(default=None, description="name of the cluster in the settings")
+
+    @model_validator(mode="after")
+    def _something(self) -> TargetModel:
+        if not self.model_fields_set:
+            raise ValueError("is empty; allowed: kind, namespace, name, context")
+        return self
 
 
 class StepModel(Model):
@@ -33,6 +50,7 @@ class StepModel(Model):
     timeout: Positive = Field(default=300.0)
     retry: RetryModel = Field(default_factory=RetryModel)
     on_failure: Literal["stop", "continue", "undo"] = "stop"
+    target: TargetModel | None = None
 
 
 class VerifyModel(Model):

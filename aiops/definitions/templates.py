@@ -82,6 +82,11 @@ def check_template(template: str, names: Iterable[str], *, promql: bool = False)
         raise ValueError(f"unknown name {unknown[0]!r} in the template; allowed: {', '.join(allowed)}")
 
 
+def templated(text: str) -> bool:
+    """Whether anything in the text is to be rendered."""
+    return "{{" in text or "{%" in text
+
+
 def sample_of(template: str) -> str:
     """A PromQL template with `x` in place of every output and the first branch of every condition: what can be parsed at load."""
     return "".join(_sample(_environment(promql=True).parse(template).body))

@@ -17,7 +17,7 @@ from aiops.domain.target import TargetRef
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step with its arguments rendered and typed. `when` is text of the `step` vocabulary, empty for always."""
+    """One step with its arguments rendered and typed. `when` is text of the `step` vocabulary, empty for always; `target` None is the plan's."""
 
     name: str
     action: str
@@ -27,6 +27,7 @@ class PlannedStep:
     timeout: float = 300.0
     retry: Retry = field(default_factory=Retry)
     on_failure: OnFailure = OnFailure.STOP
+    target: TargetRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One intended run. `hash` covers runbook content, target, steps and verification: what an approval is bound to."""
+    """One intended run. `hash` covers runbook content, targets, steps and verification: what an approval is bound to."""
 
     id: str
     incident: str
@@ -79,3 +80,12 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     changes: tuple[Change, ...] = ()
     cooldown: float = 0.0
+
+    def target_of(self, step: PlannedStep) -> TargetRef:
+        """What the step works on."""
+        return step.target or self.target
+
+    @property
+    def targets(self) -> tuple[TargetRef, ...]:
+        """Everything that the plan works on: the incident's target first, each once."""
+        return tuple(dict.fromkeys((self.target, *map(self.target_of, self.steps))))

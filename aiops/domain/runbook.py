@@ -92,8 +92,21 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetSpec:
+    """What a step works on instead of the incident's target, as templates; an empty field is that of the incident's target."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StepSpec:
-    """One entry of a runbook. `arguments` hold templates where the author wrote `{{ }}`; `when` is of the `step` vocabulary."""
+    """One entry of a runbook. `arguments` hold templates where the author wrote `{{ }}`; `when` is of the `step` vocabulary.
+
+    `target`: None is the incident's.
+    """
 
     name: str
     action: str
@@ -103,6 +116,7 @@ class StepSpec:
     timeout: float = 300.0
     retry: Retry = field(default_factory=Retry)
     on_failure: OnFailure = OnFailure.STOP
+    target: TargetSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

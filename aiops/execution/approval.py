@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from aiops.domain.command import Command, CommandKind
-from aiops.domain.execution import EntryKind, Execution, ExecutionState, JournalEntry, StepState
+from aiops.domain.execution import EntryKind, Execution, ExecutionState, JournalEntry, Lease, StepState
 from aiops.domain.outcome import Outcome, Result
 from aiops.execution.desk import Desk
-from aiops.execution.leases import lease_name
+from aiops.execution.leases import lease_names
 from aiops.execution.preview import pre_states
 from aiops.execution.progress import begun, reversible
 from aiops.execution.undo import enter_undo
@@ -32,24 +32,25 @@ def carry_out(desk: Desk, command: Command) -> Command:
     execution = desk.store.execution(command.subject)
     if execution is None:
         return _store(desk, command, None, (), f"there is no run {command.subject!r}")
-    with desk.leases.entered(lease_name(execution)) as ours:
+    names = lease_names(execution)
+    with desk.leases.entered(*names) as ours:
         if not ours:
             return command
         execution = desk.store.execution(command.subject) or execution
         rules = {CommandKind.APPROVE: _approve, CommandKind.REJECT: _reject, CommandKind.UNDO: _undo}
-        stored = _store(desk, command, *rules[command.kind](desk, execution, command), name=lease_name(execution))
+        stored = _store(desk, command, *rules[command.kind](desk, execution, command), held=desk.held(execution))
         current = desk.store.execution(command.subject)
         if current is None or current.state in (ExecutionState.DONE, ExecutionState.AWAITING_APPROVAL):
-            desk.leases.release(lease_name(execution))
+            desk.leases.release(*names)
         return stored
 
 
-def _store(desk: Desk, command: Command, execution: Execution | None, entries: tuple[JournalEntry, ...], words: str, *, name: str = "") -> Command:
+def _store(desk: Desk, command: Command, execution: Execution | None, entries: tuple[JournalEntry, ...], words: str, *, held: tuple[Lease, ...] = ()) -> Command:
     done = replace(command, done=True, accepted=execution is not None, result=words)
     now = desk.clock.now()
     runs = (replace(execution, updated_at=now),) if execution is not None else ()
     changes = Changes(executions=runs, entries=entries, commands=(done,))
-    desk.store.write(changes, lease=desk.leases.current(name) if name else None, now=now)
+    desk.store.write(changes, lease=held, now=now)
     for run in runs:
         desk.tell(run)
     return done

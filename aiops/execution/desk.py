@@ -11,15 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiops.domain.decision import Decision, Stage
-from aiops.domain.execution import EntryKind, Execution, ExecutionState, JournalEntry
+from aiops.domain.execution import EntryKind, Execution, ExecutionState, JournalEntry, Lease
 from aiops.domain.expression import Compiler
 from aiops.domain.ids import operation_key
 from aiops.domain.message import Message
 from aiops.domain.outcome import Outcome, Result, Verdict
 from aiops.domain.plan import Plan
+from aiops.domain.target import TargetRef
 from aiops.execution.actions.contract import Action, Channels, Context
 from aiops.execution.actions.registry import REGISTRY
-from aiops.execution.leases import Leases, lease_name
+from aiops.execution.leases import Leases, lease_names
 from aiops.execution.settings import EngineSettings
 from aiops.ports.alerts import NoSilences, Silences
 from aiops.ports.cache import Cache
@@ -74,14 +75,14 @@ class Desk:
         """A simulated run goes through the rehearsal's hands, whatever the daemon was started as."""
         return self.rehearsal if execution.simulated else self.acting
 
-    def context(self, execution: Execution, label: str, attempt: int) -> Context:
-        """For one try of one step. KeyError if the cluster is not known."""
-        return self.plan_context(execution.plan, self.hands(execution), operation_key(execution.id, label, attempt), execution.id)
+    def context(self, execution: Execution, target: TargetRef, label: str, attempt: int) -> Context:
+        """For one try of one step on its target. KeyError if the cluster is not known."""
+        return self.plan_context(execution.plan, target, self.hands(execution), operation_key(execution.id, label, attempt), execution.id)
 
-    def plan_context(self, plan: Plan, hands: Hands, key: str, execution: str = "") -> Context:
-        """For a plan through given hands."""
+    def plan_context(self, plan: Plan, target: TargetRef, hands: Hands, key: str, execution: str = "") -> Context:
+        """For one target of a plan through given hands."""
         return Context(
-            target=plan.target, cluster=hands.clusters[plan.target.context], caches=hands.caches, now=self.clock.now(), key=key,
+            target=target, cluster=hands.clusters[target.context], caches=hands.caches, now=self.clock.now(), key=key,
             execution=execution, incident=plan.incident, request_timeout=self.settings.request_timeout, channels=self.channels,
             clusters=hands.clusters, metrics=self.sources, logs=self.logs, outbound=hands.outbound, alerts=hands.alerts, compile=self.compile,
         )
@@ -90,11 +91,16 @@ class Desk:
         """A journal line of now."""
         return JournalEntry(execution.id, kind, self.clock.now(), step, attempt, data)
 
-    def decision(self, execution: Execution, stage: Stage, subject: str, result: Result) -> Decision:
-        """The record of why, for `aiops why`."""
+    def held(self, execution: Execution) -> tuple[Lease, ...]:
+        """The leases that a write about this run proves. Raises LeaseLostError."""
+        return tuple(map(self.leases.current, lease_names(execution)))
+
+    def decision(self, execution: Execution, stage: Stage, subject: str, result: Result, target: TargetRef | None = None) -> Decision:
+        """The record of why, for `aiops why`; about a step it names that step's target."""
         passed = result.outcome in (Outcome.SUCCEEDED, Outcome.SIMULATED)
         return Decision(
-            self.clock.now(), stage, subject, passed, result.reason, result.detail, execution.target, execution.plan.incident, execution.id,
+            self.clock.now(), stage, subject, passed, result.reason, result.detail, str(target or execution.plan.target), execution.plan.incident,
+            execution.id,
         )
 
     def save(
@@ -109,7 +115,7 @@ class Desk:
         now = self.clock.now()
         execution = replace(execution, updated_at=now)
         changes = Changes(executions=(execution,), entries=entries, decisions=decisions, messages=messages)
-        self.store.write(changes, lease=self.leases.current(lease_name(execution)), now=now)
+        self.store.write(changes, lease=self.held(execution), now=now)
         if not quiet:
             self.tell(execution)
         return execution

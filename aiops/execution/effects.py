@@ -18,7 +18,7 @@ from aiops.execution.changes import change_of, redacted
 from aiops.execution.desk import Desk, ids, log
 from aiops.execution.failures import MALFORMED, NO_ANSWER, OUTSIDE, result_of
 from aiops.execution.lanes import Lane
-from aiops.execution.leases import lease_name
+from aiops.execution.leases import lease_names
 from aiops.execution.progress import settle_due, with_step
 from aiops.execution.settling import defer, retry_or_settle, settle
 
@@ -27,7 +27,7 @@ def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     """Prepare and send one try. Returns the run as it was last saved."""
     if refusal := _not_allowed(desk, execution, step):
         return settle(desk, execution, step, run, lane, refusal)
-    context = desk.context(execution, lane.label(step), run.attempt + 1)
+    context = desk.context(execution, execution.plan.target_of(step), lane.label(step), run.attempt + 1)
     run = run if run.started_at else replace(run, started_at=context.now)
     try:
         prepared = desk.actions[step.action].prepare(context, lane.arguments(step, run))
@@ -43,16 +43,16 @@ def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
 
 def _not_allowed(desk: Desk, execution: Execution, step: PlannedStep) -> Result | None:
     """Why nothing may be sent at all, or None."""
-    hands = desk.hands(execution)
+    hands, target = desk.hands(execution), execution.plan.target_of(step)
     if step.action not in desk.actions:
         return Result(Outcome.ERROR, "UnknownAction", f"there is no action {step.action!r}")
-    if execution.plan.target.context not in hands.clusters:
-        return Result(Outcome.ERROR, "UnknownCluster", f"no cluster {execution.plan.target.context!r} in the settings")
+    if target.context not in hands.clusters:
+        return Result(Outcome.ERROR, "UnknownCluster", f"no cluster {target.context!r} in the settings")
     if hands.simulated and not execution.simulated:
         return Result(Outcome.ERROR, "ActingSwitchedOff", "the run was begun for real, and now the daemon runs dry")
     kinds = desk.actions[step.action].spec.target_kinds
-    if kinds and execution.plan.target.kind not in kinds:
-        return Result(Outcome.ERROR, "WrongKind", f"{step.action} takes {', '.join(kinds)}, not {execution.plan.target.kind}")
+    if kinds and target.kind not in kinds:
+        return Result(Outcome.ERROR, "WrongKind", f"{step.action} takes {', '.join(kinds)}, not {target.kind}")
     verdict = None if execution.simulated else desk.permit(execution)
     if verdict is not None and verdict.refuses:
         return Result(Outcome.ERROR, verdict.reason, verdict.detail or f"refused by {verdict.guard}")
@@ -68,17 +68,17 @@ def _unreadable(desk: Desk, execution: Execution, step: PlannedStep, run: StepRu
 
 
 def _send(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, context: Context, prepared: Prepared) -> Execution:
-    name = lease_name(execution)
-    desk.leases.extend(name)
+    names = lease_names(execution)
+    desk.leases.extend(*names)
     run = replace(lane.keep(run, prepared), state=lane.intended, attempt=run.attempt + 1, key=context.key, due_at=context.now)
     intent = desk.entry(
         execution, lane.intent, step=step.name, attempt=run.attempt, key=context.key, action=step.action, request=redacted(prepared.request),
         pre_state=dict(prepared.pre_state), leaves=dict(prepared.leaves), inverse=dict(prepared.inverse), output=dict(prepared.output),
-        token=desk.leases.current(name).token,
+        token=desk.leases.current(names[0]).token,
     )
     execution = desk.save(settle_due(with_step(execution, run), context.now), intent, quiet=True)
-    if not desk.leases.enough(name):  # the disk took its time: another owner might have begun before our request lands
-        raise LeaseLostError(f"too little is left of the lease {name} to send what was intended")
+    if not desk.leases.enough(*names):  # the disk took its time: another owner might have begun before our request lands
+        raise LeaseLostError(f"too little is left of the lease on {', '.join(names)} to send what was intended")
     began = desk.clock.monotonic()
     try:
         effect = desk.actions[step.action].start(context, prepared)
@@ -95,7 +95,7 @@ def _send(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
 
 def _record(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, prepared: Prepared, effect: Effect) -> Execution:
     """Write down what came back. What was only recorded by a dry writer ends here: there is nothing to wait for."""
-    change = change_of(lane.label(step), step.action, execution.target, prepared.request, effect)
+    change = change_of(lane.label(step), step.action, str(execution.plan.target_of(step)), prepared.request, effect)
     kept = lane.kept(run)
     run = lane.keep(run, replace(kept, output={**kept.output, **effect.output}, leaves=effect.leaves or kept.leaves))
     entry = desk.entry(execution, lane.effect, step=step.name, attempt=run.attempt, key=run.key, applied=effect.applied, change=asdict(change))
@@ -132,7 +132,7 @@ def check(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
 def _checked(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Checked:
     """The action's answer; an API that does not answer just now is a reason to wait."""
     try:
-        context = desk.context(execution, lane.label(step), run.attempt)
+        context = desk.context(execution, execution.plan.target_of(step), lane.label(step), run.attempt)
         return desk.actions[step.action].check(context, lane.kept(run), run.started_at)
     except NO_ANSWER as error:
         return Waiting(desk.settings.again_after, str(error))

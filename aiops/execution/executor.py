@@ -24,7 +24,7 @@ from aiops.execution import approval, forward, undo, verify
 from aiops.execution.actions.contract import Action, Channels
 from aiops.execution.actions.registry import REGISTRY
 from aiops.execution.desk import Desk, Hands, Permit, ids, log
-from aiops.execution.leases import Leases, lease_name
+from aiops.execution.leases import Leases, lease_names
 from aiops.execution.preview import pre_states, preview
 from aiops.execution.progress import begun
 from aiops.execution.settings import EngineSettings
@@ -126,23 +126,23 @@ class Executor:
         execution = self._desk.store.execution(execution_id)
         if execution is None or execution.state is ExecutionState.DONE:
             return None
-        name = lease_name(execution)
-        with self._leases.entered(name) as ours:
+        names = lease_names(execution)
+        with self._leases.entered(*names) as ours:
             if not ours:
                 return None
             try:
-                return self._transition(execution_id, name)
+                return self._transition(execution_id, names)
             except LeaseLostError as error:
                 log.warning("run %s: %s", execution_id, error, extra=ids(execution))
-                self._leases.forget(name)
+                self._leases.forget(*names)
                 return self._desk.clock.now() + self._desk.settings.again_after
 
-    def _transition(self, execution_id: str, name: str) -> float | None:
-        """With the lease held: read again what is now surely ours, move it, and let go of the lease if it rests for long."""
+    def _transition(self, execution_id: str, names: tuple[str, ...]) -> float | None:
+        """With the leases held: read again what is now surely ours, move it, and let go of them if it rests for long."""
         desk, now = self._desk, self._desk.clock.now()
         execution = desk.store.execution(execution_id)
         if execution is None or execution.state is ExecutionState.DONE:
-            self._leases.release(name)
+            self._leases.release(*names)
             return None
         if execution.due_at <= now:
             self._take_over(execution)
@@ -152,11 +152,11 @@ class Executor:
             }
             execution = moves[execution.state](desk, execution)
         if execution.state is ExecutionState.DONE:
-            self._leases.release(name)
+            self._leases.release(*names)
             self._known.discard(execution_id)
             return None
         if execution.due_at - desk.clock.now() > desk.settings.lease_ttl / 2:
-            self._leases.release(name)
+            self._leases.release(*names)
         return execution.due_at
 
     def _take_over(self, execution: Execution) -> None:
@@ -165,7 +165,7 @@ class Executor:
             return
         self._known.add(execution.id)
         if begun(execution):
-            token = self._leases.current(lease_name(execution)).token
+            token = self._leases.current(lease_names(execution)[0]).token
             self._desk.save(execution, self._desk.entry(execution, EntryKind.TAKEN_OVER, owner=self._owner, token=token), quiet=True)
 
     def run_due(self, submit: Callable[[str, Work], None]) -> int:

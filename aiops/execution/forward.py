@@ -12,6 +12,7 @@ from aiops.domain.execution import Execution, ExecutionState, StepRun, StepState
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import PlannedStep
 from aiops.domain.runbook import EffectClass, OnFailure
+from aiops.domain.target import TargetRef
 from aiops.execution import effects, recovery, verify
 from aiops.execution.desk import Desk
 from aiops.execution.lanes import FORWARD
@@ -25,7 +26,7 @@ _AT_WORK = (ExecutionState.RUNNING, ExecutionState.VERIFYING, ExecutionState.UND
 def move(desk: Desk, execution: Execution) -> Execution:
     """One transition."""
     if not begun(execution) and (other := busy_with(desk, execution)):
-        return desk.finish(execution, Result(Outcome.SKIPPED, "TargetBusy", f"run {other} is at work on {execution.target}"))
+        return desk.finish(execution, Result(Outcome.SKIPPED, "TargetBusy", f"run {other[0]} is at work on {other[1]}"))
     if not open_steps(execution):
         return conclude(desk, execution)
     run, now = pick(execution, desk.clock.now()), desk.clock.now()
@@ -39,14 +40,16 @@ def move(desk: Desk, execution: Execution) -> Execution:
     return _begin(desk, execution, step, run)
 
 
-def busy_with(desk: Desk, execution: Execution) -> str:
-    """Another real run that has begun on the same target, or empty. What this one was planned on is about to change, so it does not wait for it."""
+def busy_with(desk: Desk, execution: Execution) -> tuple[str, TargetRef] | None:
+    """Another real run that has begun on one of the same targets, and which. What this one was planned on is about to change, so it does not wait."""
     if execution.simulated:
-        return ""
+        return None
     for other in desk.store.unfinished():
-        if other.id != execution.id and other.target == execution.target and not other.simulated and other.state in _AT_WORK and begun(other):
-            return other.id
-    return ""
+        if other.id != execution.id and not other.simulated and other.state in _AT_WORK and begun(other):
+            shared = [target for target in execution.plan.targets if target in other.plan.targets]
+            if shared:
+                return other.id, shared[0]
+    return None
 
 
 def _begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun) -> Execution:

@@ -1,6 +1,6 @@
 """Which runs this process owns, and for how long it may still act on them.
 
-A lease is named after the target, so that two runs on one target cannot both have an owner. It is kept across transitions and renewed when
+A lease is named after a target, so that two runs on one target cannot both have an owner; a run with several targets holds all or none. It is kept across transitions and renewed when
 little is left; what remains is measured on the monotonic clock, since the wall clock may be set back under us.
 Neighbours: `ports.storage` keeps leases, `executor` enters and leaves here around each transition.
 """
@@ -19,9 +19,11 @@ from aiops.ports.clock import Clock
 from aiops.ports.storage import Store
 
 
-def lease_name(execution: Execution) -> str:
-    """The lease under which a run is advanced. Rehearsals write nothing to the cluster, so they stand in nobody's way."""
-    return f"rehearsal/{execution.id}" if execution.simulated else f"target/{execution.plan.target.context}/{execution.target}"
+def lease_names(execution: Execution) -> tuple[str, ...]:
+    """The leases under which a run is advanced: one for each target, sorted. Rehearsals write nothing to the cluster, so they stand in nobody's way."""
+    if execution.simulated:
+        return (f"rehearsal/{execution.id}",)
+    return tuple(sorted(f"target/{target.context}/{target}" for target in execution.plan.targets))
 
 
 @dataclass(slots=True)
@@ -41,23 +43,26 @@ class Leases:
         self._stopping = False
 
     @contextmanager
-    def entered(self, name: str) -> Iterator[bool]:
-        """True inside if the lease is ours now. False: another owner holds it, another thread is at it, or we are stopping. Raises StoreError."""
+    def entered(self, *names: str) -> Iterator[bool]:
+        """True inside if all the leases are ours now; none is kept for less than all. Raises StoreError.
+
+        False: another owner holds one, another thread is at one, or we are stopping.
+        """
         with self._guard:
-            free = name not in self._busy and not self._stopping
+            free = self._busy.isdisjoint(names) and not self._stopping
             if free:
-                self._busy.add(name)
+                self._busy.update(names)
         if not free:
             yield False
             return
         try:
-            yield self._take(name)
+            yield self._take_all(names)
         finally:
             with self._guard:
-                self._busy.discard(name)
+                self._busy.difference_update(names)
                 stopping = self._stopping
             if stopping:
-                self.release(name)
+                self.release(*names)
 
     def current(self, name: str) -> Lease:
         """The lease as it stands. Raises LeaseLostError if it is not ours."""
@@ -66,36 +71,51 @@ class Leases:
             raise LeaseLostError(f"the lease {name} is not held")
         return held.lease
 
-    def enough(self, name: str) -> bool:
-        """Whether what remains exceeds a request's time-out and the margin."""
+    def enough(self, *names: str) -> bool:
+        """Whether what remains of each exceeds a request's time-out and the margin."""
+        return all(self._enough(name) for name in names)
+
+    def _enough(self, name: str) -> bool:
         held = self._held.get(name)
         return held is not None and held.until - self._clock.monotonic() > self._settings.needed
 
-    def extend(self, name: str) -> None:
-        """Renew if too little is left to send something. Raises LeaseLostError."""
-        if self.enough(name):
-            return
-        began = self._clock.monotonic()
-        lease = self._store.renew(self.current(name), self._settings.lease_ttl, self._clock.now())
-        self._held[name] = _Held(lease, began + self._settings.lease_ttl)
+    def extend(self, *names: str) -> None:
+        """Renew each of which too little is left to send something. Raises LeaseLostError."""
+        for name in names:
+            if not self._enough(name):
+                began = self._clock.monotonic()
+                lease = self._store.renew(self.current(name), self._settings.lease_ttl, self._clock.now())
+                self._held[name] = _Held(lease, began + self._settings.lease_ttl)
 
-    def release(self, name: str) -> None:
-        """Give it back if it is held."""
-        held = self._held.pop(name, None)
-        if held is not None:
-            self._store.release(held.lease)
+    def release(self, *names: str) -> None:
+        """Give back what is held."""
+        for name in names:
+            held = self._held.pop(name, None)
+            if held is not None:
+                self._store.release(held.lease)
 
-    def forget(self, name: str) -> None:
-        """It was lost: do not touch it any more."""
-        self._held.pop(name, None)
+    def forget(self, *names: str) -> None:
+        """One was lost: none is touched any more, and those still in the store run out or are taken again by this owner."""
+        for name in names:
+            self._held.pop(name, None)
 
     def stop(self) -> None:
         """Enter nothing new; give back what no thread works on. A transition under way gives its own back when it ends."""
         with self._guard:
             self._stopping = True
             idle = [name for name in self._held if name not in self._busy]
-        for name in idle:
-            self.release(name)
+        self.release(*idle)
+
+    def _take_all(self, names: tuple[str, ...]) -> bool:
+        """In the given order, which is the same for all who want them; what was taken before one could not be had is given back."""
+        taken: list[str] = []
+        for name in names:
+            fresh = name not in self._held
+            if not self._take(name):
+                self.release(*taken)
+                return False
+            taken += [name] if fresh else []
+        return True
 
     def _take(self, name: str) -> bool:
         if name in self._held:

@@ -24,9 +24,12 @@ def preview(desk: Desk, plan: Plan) -> tuple[Change, ...]:
 
 
 def _preview(desk: Desk, plan: Plan, step: PlannedStep) -> Change:
-    nothing = Change(step.name, step.action, str(plan.target), "", "", "none")
+    target = plan.target_of(step)
+    nothing = Change(step.name, step.action, str(target), "", "", "none")
+    if target.context not in desk.rehearsal.clusters:
+        return replace(nothing, note=f"cannot be foreseen: UnknownCluster: no cluster {target.context!r} in the settings")
     try:
-        context = desk.plan_context(plan, desk.rehearsal, operation_key(plan.id, step.name, 0))
+        context = desk.plan_context(plan, plan.target_of(step), desk.rehearsal, operation_key(plan.id, step.name, 0))
         action = desk.actions[step.action]
         prepared = action.prepare(context, step.arguments)
         if prepared.skip is not None:
@@ -36,7 +39,7 @@ def _preview(desk: Desk, plan: Plan, step: PlannedStep) -> Change:
     except (*OUTSIDE, ActionRefusedError, *MALFORMED) as error:
         result = result_of(error)[0]
         return replace(nothing, note=f"cannot be foreseen: {result.reason}: {result.detail}")
-    change = change_of(step.name, step.action, str(plan.target), prepared.request, effect)
+    change = change_of(step.name, step.action, str(target), prepared.request, effect)
     return replace(change, note="; ".join(filter(None, (change.note, f"only when {step.when}" if step.when else "")))) if step.when else change
 
 
@@ -47,7 +50,7 @@ def pre_states(desk: Desk, plan: Plan) -> Mapping[str, Mapping[str, Any]]:
 
 def _pre_state(desk: Desk, plan: Plan, step: PlannedStep) -> Mapping[str, Any]:
     try:
-        context = desk.plan_context(plan, desk.rehearsal, operation_key(plan.id, step.name, 0))
+        context = desk.plan_context(plan, plan.target_of(step), desk.rehearsal, operation_key(plan.id, step.name, 0))
         prepared: Prepared = desk.actions[step.action].prepare(context, step.arguments)
     except (*OUTSIDE, *MALFORMED) as error:
         return {"unreadable": result_of(error)[0].reason}

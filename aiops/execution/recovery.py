@@ -70,7 +70,7 @@ def _look(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     if action is None:
         return Seen(Looked.UNKNOWN)
     try:
-        return action.look(desk.context(execution, lane.label(step), run.attempt), lane.kept(run))
+        return action.look(desk.context(execution, execution.plan.target_of(step), lane.label(step), run.attempt), lane.kept(run))
     except NO_ANSWER as error:
         if desk.clock.now() - run.started_at >= step.timeout:
             return settle(desk, execution, step, run, lane, replace(_UNKNOWN, detail=f"{_UNKNOWN.detail}: {error}"))

@@ -50,4 +50,4 @@ def settle(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, la
     )
     subject = f"{execution.plan.runbook}/{lane.label(step)}"
     desk.telemetry.count("steps", action=step.action, outcome=result.outcome.value)
-    return desk.save(execution, *entries, done, decisions=(desk.decision(execution, Stage.ACT, subject, result),))
+    return desk.save(execution, *entries, done, decisions=(desk.decision(execution, Stage.ACT, subject, result, execution.plan.target_of(step)),))

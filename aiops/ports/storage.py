@@ -127,8 +127,11 @@ class Reading(Protocol):
 class Store(Reading, Protocol):
     """Reading, and writing in whole transactions."""
 
-    def write(self, changes: Changes, *, lease: Lease | None = None, now: float | None = None) -> None:
-        """Apply all or nothing. With `lease`, the transaction checks first that its token is still the newest and not expired at `now`; else LeaseLostError."""
+    def write(self, changes: Changes, *, lease: Lease | Sequence[Lease] | None = None, now: float | None = None) -> None:
+        """Apply all or nothing.
+
+        With a lease or several, the transaction checks first that the token of each is still the newest and not expired at `now`; else LeaseLostError.
+        """
         ...
 
     def acquire(self, name: str, owner: str, ttl: float, now: float) -> Lease | None:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from aiops.domain.errors import ExpressionError
+from aiops.domain.errors import ExpressionError, trimmed
 from aiops.domain.expression import Renderer
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident
 from aiops.domain.plan import Plan, PlannedStep, PlannedVerify
-from aiops.domain.runbook import Runbook, StepSpec, VerifySpec
-from aiops.domain.target import TargetRef
+from aiops.domain.runbook import Runbook, StepSpec, TargetSpec, VerifySpec
+from aiops.domain.target import KINDS, TargetRef, valid_name
 
 Convert = Callable[[str, str, Any], Any]
 """Action, argument and rendered text in, typed value out; raises ValueError saying what is allowed."""
@@ -42,7 +42,7 @@ def make_plan(
     `cooldown` (seconds) is the default for runbooks that name none. Raises ExpressionError, naming step and argument, when a template cannot
     be rendered or what it gives is not of the argument's type.
     """
-    steps = tuple(_step(step, facts, render, convert) for step in runbook.steps)
+    steps = tuple(_step(step, facts, target, render, convert) for step in runbook.steps)
     verify = _verify(runbook.verify, facts, render) if runbook.verify is not None else None
     return Plan(
         id=make_id("plan", runbook.name, runbook.hash, incident.id, str(target), attempt),
@@ -62,7 +62,7 @@ def make_plan(
 
 
 def plan_hash(runbook_hash: str, target: TargetRef, steps: tuple[PlannedStep, ...], verify: PlannedVerify | None) -> str:
-    """32 hex digits over what an approval is bound to, as canonical JSON: runbook content, target, steps, verification."""
+    """32 hex digits over what an approval is bound to, as canonical JSON: runbook content, targets, steps, verification."""
     content = {
         "runbook": runbook_hash,
         "target": [target.context, target.kind, target.namespace, target.name],
@@ -72,7 +72,7 @@ def plan_hash(runbook_hash: str, target: TargetRef, steps: tuple[PlannedStep, ..
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()[:32]
 
 
-def _step(step: StepSpec, facts: Mapping[str, Any], render: Renderer, convert: Convert) -> PlannedStep:
+def _step(step: StepSpec, facts: Mapping[str, Any], target: TargetRef, render: Renderer, convert: Convert) -> PlannedStep:
     return PlannedStep(
         name=step.name,
         action=step.action,
@@ -82,6 +82,7 @@ def _step(step: StepSpec, facts: Mapping[str, Any], render: Renderer, convert: C
         timeout=step.timeout,
         retry=step.retry,
         on_failure=step.on_failure,
+        target=None if step.target is None else _target(step.name, step.target, target, facts, render),
     )
 
 
@@ -94,6 +95,28 @@ def _argument(step: StepSpec, name: str, value: Any, facts: Mapping[str, Any], r
         return convert(step.action, name, rendered)
     except (ExpressionError, ValueError) as error:
         raise ExpressionError(f"step {step.name}, argument {name}: {error}") from error
+
+
+def _target(step: str, spec: TargetSpec, main: TargetRef, facts: Mapping[str, Any], render: Renderer) -> TargetRef:
+    """What is not given is the incident's target's. A name that no object can have is an error now, not a request later."""
+    given = {}
+    for name, text in (("kind", spec.kind), ("namespace", spec.namespace), ("name", spec.name), ("context", spec.context)):
+        try:
+            given[name] = render(text, facts) if _templated(text) else text
+        except ExpressionError as error:
+            raise ExpressionError(f"step {step}, target.{name}: {error}") from error
+        if text and not given[name]:
+            raise ExpressionError(f"step {step}, target.{name}: it is empty")
+    kind = given["kind"] or main.kind
+    if kind not in KINDS:
+        raise ExpressionError(f"step {step}, target.kind: {trimmed(kind, 80)!r} is no kind; there are {', '.join(KINDS)}")
+    namespace = (given["namespace"] or main.namespace) if KINDS[kind].namespaced else ""
+    name = given["name"] or main.name
+    if not valid_name(name):
+        raise ExpressionError(f"step {step}, target.name: no object can be named {trimmed(name, 80)!r}")
+    if KINDS[kind].namespaced and not valid_name(namespace):
+        raise ExpressionError(f"step {step}, target.namespace: no namespace can be named {trimmed(namespace, 80)!r}")
+    return TargetRef(kind, namespace, name, given["context"] or main.context)
 
 
 def _templated(value: Any) -> bool:

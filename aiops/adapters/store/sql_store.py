@@ -23,16 +23,17 @@ _PROOF = "store.check"
 class SqlStore(SqlReading):
     """Reading, and writing in whole transactions. Safe to share among threads."""
 
-    def write(self, changes: Changes, *, lease: Lease | None = None, now: float | None = None) -> None:
-        """Apply all or nothing; with `lease`, only while it is held at `now` (which is needed then)."""
-        if lease is not None and now is None:
+    def write(self, changes: Changes, *, lease: Lease | Sequence[Lease] | None = None, now: float | None = None) -> None:
+        """Apply all or nothing; with leases, only while each is held at `now` (which is needed then)."""
+        held = (lease,) if isinstance(lease, Lease) else tuple(lease or ())
+        if held and now is None:
             raise StoreError("a write under a lease needs the time, to see that the lease has not expired")
-        if changes.empty and lease is None:
+        if changes.empty and not held:
             return
         prepared = writing.prepare(changes)
         with self._database.writing() as connection:
-            if lease is not None and now is not None:
-                leases.must_hold(connection, lease, now)
+            for one in held:
+                leases.must_hold(connection, one, now or 0.0)
             writing.apply(connection, prepared)
 
     def acquire(self, name: str, owner: str, ttl: float, now: float) -> Lease | None:

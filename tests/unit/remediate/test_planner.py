@@ -12,7 +12,7 @@ from aiops.definitions.cel import compile_expression
 from aiops.definitions.templates import render
 from aiops.domain.errors import ExpressionError
 from aiops.domain.plan import Plan
-from aiops.domain.runbook import GuardSpec, Mode, Runbook, StepSpec, VerifySpec
+from aiops.domain.runbook import GuardSpec, Mode, Runbook, StepSpec, TargetSpec, VerifySpec
 from aiops.domain.target import TargetRef
 from aiops.execution.actions.registry import SPECS
 from aiops.remediate.facts import target_facts
@@ -94,3 +94,33 @@ def test_a_query_that_cannot_be_rendered_is_named() -> None:
     assert RUNBOOK.verify is not None
     with pytest.raises(ExpressionError, match="verify, query"):
         plan(replace(RUNBOOK, verify=replace(RUNBOOK.verify, query='up{x="{{ incident.labels.absent }}"}')))
+
+
+def with_target(**fields: str) -> Plan:
+    return plan(replace(RUNBOOK, steps=(replace(RUNBOOK.steps[0], target=TargetSpec(**fields)),)))
+
+
+def test_a_step_may_have_its_own_target_rendered_from_the_facts() -> None:
+    made = with_target(kind="HorizontalPodAutoscaler", name="{{ target.name }}-hpa")
+    assert made.steps[0].target == TargetRef("HorizontalPodAutoscaler", "shop", "checkout-hpa")
+    assert made.targets == (CHECKOUT, TargetRef("HorizontalPodAutoscaler", "shop", "checkout-hpa"))
+    assert made.target_of(made.steps[0]) == made.targets[1]
+    assert with_target(kind="Node", name="n1", context="west").steps[0].target == TargetRef("Node", "", "n1", "west")
+    assert plan().targets == (CHECKOUT,)
+    assert made.hash != with_target(kind="HorizontalPodAutoscaler", name="{{ target.name }}-other").hash
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"kind": "{{ target.name }}"}, "step scale, target.kind: 'checkout' is no kind"),
+        ({"name": "{{ target.kind }}"}, "step scale, target.name: no object can be named 'Deployment'"),
+        ({"namespace": "{{ target.kind }}"}, "step scale, target.namespace: no namespace can be named 'Deployment'"),
+        ({"name": "{{ target.labels.nope }}"}, "step scale, target.name: "),
+        ({"name": "{% if target.exists %}x{% endif %}"}, "step scale, target.name: it is empty"),
+    ],
+)
+def test_a_target_that_cannot_be_is_no_plan(fields: dict[str, str], words: str) -> None:
+    with pytest.raises(ExpressionError) as raised:
+        with_target(**fields)
+    assert str(raised.value).startswith(words)

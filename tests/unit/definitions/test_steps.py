@@ -1,0 +1,60 @@
+"""Steps as authors write them: what is taken, and each mistake as line, key, what is wrong and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aiops.definitions.loader import Definitions, load_definitions
+from aiops.domain.runbook import Runbook, TargetSpec
+from aiops.execution.actions.registry import SPECS
+
+HEAD = "apiVersion: aiops/v1\nkind: Runbook\nmetadata: {name: fix}\nmatch: target.exists\nsteps:\n"
+
+
+def load(folder: Path, steps: str, rest: str = "") -> Definitions:
+    (folder / "a.yaml").write_text(HEAD + steps + rest)
+    return load_definitions([], [folder], actions=SPECS)
+
+
+def runbook(folder: Path, steps: str, rest: str = "") -> Runbook:
+    definitions = load(folder, steps, rest)
+    assert not definitions.problems
+    (found,) = definitions.runbooks
+    return found
+
+
+def wrong(folder: Path, steps: str, rest: str = "") -> list[str]:
+    """`line: key: message` for each problem."""
+    definitions = load(folder, steps, rest)
+    assert not definitions.runbooks
+    return [f"{p.line}: {p.key}: {p.message}" for p in definitions.problems]
+
+
+def test_a_target_of_its_own(tmp_path: Path) -> None:
+    made = runbook(tmp_path, '- {name: a, action: restart, target: {name: "{{ target.name }}-cache", kind: StatefulSet}}\n- {name: b, action: restart}\n')
+    assert made.steps[0].target == TargetSpec(kind="StatefulSet", name="{{ target.name }}-cache")
+    assert made.steps[1].target is None
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("{}", "6: steps[0].target: is empty; allowed: kind, namespace, name, context"),
+        ("{kind: Deploymnt}", "6: steps[0].target.kind: no kind 'Deploymnt'; did you mean 'Deployment'? allowed: ConfigMap"),
+        ("{kind: Node}", "6: steps[0].target.kind: the action restart takes Deployment, StatefulSet, DaemonSet, not Node"),
+        ("{name: Cart_1}", "6: steps[0].target.name: no object can have this name: 'Cart_1'; allowed: lower-case letters, digits, - and ."),
+        ('{name: "{{ targt.name }}"}', "6: steps[0].target.name: unknown name 'targt' in the template; allowed: cluster, incident, target"),
+        ('{namespace: "{{ target.name"}', "6: steps[0].target.namespace: line 1 of the template: unexpected end of template"),
+        ("{nmae: x}", "6: steps[0].target.nmae: unknown key 'nmae'; did you mean 'name'? allowed: kind, namespace, name, context"),
+    ],
+)  # fmt: skip
+def test_a_target_that_cannot_be(tmp_path: Path, target: str, message: str) -> None:
+    (line,) = wrong(tmp_path, f"- {{name: a, action: restart, target: {target}}}\n")
+    assert line.startswith(message)
+
+
+def test_what_stands_in_no_namespace_takes_none(tmp_path: Path) -> None:
+    (line,) = wrong(tmp_path, "- {name: a, action: wait, arguments: {for: 1s}, target: {kind: Node, namespace: shop}}\n")
+    assert line == "6: steps[0].target.namespace: a Node stands in no namespace; leave it out"
