@@ -195,11 +195,28 @@ def test_stateful_sets_number_their_pods_and_restart_them(bench: Bench):
 # --- eviction
 
 
-def guarded(bench: Bench, **budget: object) -> None:
-    running(bench, replicas=2)
+STATE = "testbed.aiops/state"
+
+
+def guarded(bench: Bench, *, replaced: bool = True, **budget: object) -> None:
+    """Two ready pods under a budget; unless `replaced`, a pod that takes the place of one stays unready until `heal`."""
+    if replaced:
+        running(bench, replicas=2)
+    else:
+        body = workload(bench, replicas=2)
+        body["spec"]["template"]["metadata"]["annotations"] = {STATE: "NotReady"}
+        bench.writer.create("Deployment", bench.namespace, body)
+        bench.until("two pods run", lambda: len([p for p in pods(bench, "web") if p.get("status", {}).get("phase") == "Running"]) == 2)
+        heal(bench)
     body = {"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"app": "web"}}, **budget}}
     bench.writer.create("PodDisruptionBudget", bench.namespace, body)
-    bench.until("the budget was counted", lambda: counted(bench).get("expectedPods") == 2)
+    bench.until("the budget was counted", lambda: (counted(bench).get("expectedPods"), counted(bench).get("currentHealthy")) == (2, 2))
+
+
+def heal(bench: Bench) -> None:
+    for pod in pods(bench, "web"):
+        bench.writer.patch(ref(bench, "Pod", pod["metadata"]["name"]), {"metadata": {"annotations": {STATE: None}}})
+    bench.until("two pods are ready", lambda: len([p for p in pods(bench, "web") if is_ready(p)]) == 2)
 
 
 def counted(bench: Bench) -> JsonObject:
@@ -220,7 +237,7 @@ def test_a_budget_blocks_an_eviction(bench: Bench):
 
 
 def test_a_budget_lets_one_go_at_a_time(bench: Bench):
-    guarded(bench, maxUnavailable=1)
+    guarded(bench, replaced=False, maxUnavailable=1)
     assert counted(bench) | {"disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1} == counted(bench)
     first, second = pods(bench, "web")
     shown = bench.dry.evict(ref(bench, "Pod", first["metadata"]["name"]), uid=first["metadata"]["uid"])
@@ -228,9 +245,11 @@ def test_a_budget_lets_one_go_at_a_time(bench: Bench):
     assert len(pods(bench, "web")) == 2
     done = bench.writer.evict(ref(bench, "Pod", first["metadata"]["name"]), uid=first["metadata"]["uid"])
     assert (done.applied, done.after) == (True, None)
+    bench.until("another took its place", lambda: len(pods(bench, "web")) == 2)
     with pytest.raises(DisruptionRefusedError):
         bench.writer.evict(ref(bench, "Pod", second["metadata"]["name"]), uid=second["metadata"]["uid"])
-    bench.until("there are two again", lambda: counted(bench).get("disruptionsAllowed") == 1)
+    heal(bench)
+    bench.until("one may go again", lambda: counted(bench).get("disruptionsAllowed") == 1)
     assert first["metadata"]["uid"] not in uids(pods(bench, "web"))
 
 
