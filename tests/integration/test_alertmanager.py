@@ -61,10 +61,10 @@ def test_an_alert_fires_and_resolves(alertmanager: Alertmanager, inbox: Inbox) -
     began = datetime.now(UTC) - timedelta(minutes=1)  # noqa: TID251 (a real server's clock)
     alert = {"labels": labels, "annotations": {"summary": "slow"}, "startsAt": began.isoformat(), "generatorURL": "http://prometheus.example/graph"}
     alertmanager.fire([alert])
-    eventually(lambda: bool(inbox.of(name)), deadline_s=20, what="the alert arrives")
+    eventually(lambda: bool(inbox.of(name)), what="the alert arrives")
     fired = inbox.of(name)[0]
     assert (fired.state, fired.severity, str(fired.target), fired.summary) == (SignalState.FIRING, Severity.CRITICAL, "shop/deployment/checkout", "slow")
     assert fired.labels["hostile"] == '<img src=x>"}} or 1==1    {{ x }}'
     alertmanager.fire([{**alert, "endsAt": (began + timedelta(seconds=1)).isoformat()}])
-    eventually(lambda: any(s.state is SignalState.CLEARED for s in inbox.of(name)), deadline_s=20, what="the end arrives")
+    eventually(lambda: any(s.state is SignalState.CLEARED for s in inbox.of(name)), what="the end arrives")
     assert {s.key for s in inbox.of(name)} == {fired.key}

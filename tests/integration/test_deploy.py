@@ -27,7 +27,7 @@ from aiops.execution.actions.registry import SPECS
 from aiops.replay.record import RECORDED_KINDS
 from tests.testbed import binaries
 from tests.testbed.plane import KubernetesPlane
-from tests.testbed.process import eventually
+from tests.testbed.process import PATIENCE_S, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -218,7 +218,7 @@ def test_base_account_reads_all_that_is_watched_and_can_write_nothing(installed)
         assert plane.request(method, path, body, token=token, content_type=kind)[0] == 403, (method, path)
     assert plane.request("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets", token=token)[0] == 403
     assert plane.must("GET", deployment)["spec"] == before
-    eventually(lambda: len(writes(plane, seen)) == len(attempts), deadline_s=10, what="refused writes in the audit log")
+    eventually(lambda: len(writes(plane, seen)) == len(attempts), what="refused writes in the audit log")
     assert {w.response_code for w in writes(plane, seen)} == {403}
 
 
@@ -228,8 +228,8 @@ def test_the_daemon_itself_as_the_reading_account_is_ready_and_writes_nothing(in
     token = plane.service_account_token(NAMESPACE, ACCOUNT)
     seen = len(plane.audit_events(users=[USER]))
     with daemon(plane, token, tmp_path) as url:
-        eventually(lambda: "\naiops_dry_run 1.0" in _get(f"{url}/metrics"), deadline_s=60, what="the daemon says that it is dry")
-        eventually(lambda: 'aiops_cluster_synced{cluster="default"} 1.0' in _get(f"{url}/metrics"), deadline_s=30, what="every kind listed")
+        eventually(lambda: "\naiops_dry_run 1.0" in _get(f"{url}/metrics"), what="the daemon says that it is dry")
+        eventually(lambda: 'aiops_cluster_synced{cluster="default"} 1.0' in _get(f"{url}/metrics"), what="every kind listed")
     assert [(w.verb, w.resource, w.uri) for w in writes(plane, seen) if not w.dry_run] == []
     log = (tmp_path / "daemon.log").read_text()
     assert not [line for line in log.splitlines() if "Forbidden" in line or '"level": "error"' in line]
@@ -282,16 +282,16 @@ def daemon(plane: KubernetesPlane, token: str, folder: Path) -> Iterator[str]:
                     port = json.loads(line)["port"]
             return bool(port)
 
-        eventually(ready, deadline_s=60, what=f"the daemon ready (log in {log})")
+        eventually(ready, what=f"the daemon ready (log in {log})")
         url = f"http://127.0.0.1:{port}"
         _get(f"{url}/readyz")
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0, log.read_text()[-3000:]
+        assert process.wait(timeout=PATIENCE_S) == 0, log.read_text()[-3000:]
 
 
 def _get(url: str) -> str:
     """The text of an answer 200; HTTPError otherwise."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return str(answer.read().decode())

@@ -24,6 +24,7 @@ from aiops.execution.actions.contract import STAMP
 from tests.integration.kill_execution_child import executor, work
 from tests.testbed.audit import Write
 from tests.testbed.plane import KubernetesPlane
+from tests.testbed.process import eventually
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE, ACCOUNT = "kill-execution", "engine"
@@ -85,8 +86,13 @@ class Scene:
         """A new life: nothing of the one before but the store and the cluster."""
         work(executor(self.kubeconfig, self.store), self.store, self.run)
 
-    def doomed(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-m", "tests.integration.kill_execution_child", str(self.kubeconfig), self.url, self.run, self.case.fate], cwd=ROOT)
+    def die(self) -> None:
+        command = [sys.executable, "-m", "tests.integration.kill_execution_child", str(self.kubeconfig), self.url, self.run, self.case.fate]
+        self.code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        if self.case.fate.startswith("after"):
+            # The log may be a moment behind the answer.
+            eventually(lambda: len(self.accepted()) > self.case.undo, what=f"the write of {self.case.name} in the audit log")
+        self.at_death = len(self.accepted())
 
     def done(self) -> Execution:
         found = self.store.execution(self.run)
@@ -144,9 +150,7 @@ def scenes(plane: KubernetesPlane, kubeconfig: Path, tmp_path_factory: pytest.Te
         undone = [scene for scene in made if scene.case.undo]
         list(pool.map(Scene.go_on, undone))
         list(pool.map(Scene.turn_round, undone))
-        for scene, process in [(scene, scene.doomed()) for scene in made]:
-            scene.code = process.wait(timeout=120)
-            scene.at_death = len(scene.accepted())
+        list(pool.map(Scene.die, made))
         list(pool.map(Scene.go_on, made))
     yield {scene.case: scene for scene in made}
     for scene in made:
@@ -158,6 +162,7 @@ def scenes(plane: KubernetesPlane, kubeconfig: Path, tmp_path_factory: pytest.Te
 def test_killed_around_a_write_it_is_made_once(scenes: dict[Case, Scene], case: Case) -> None:
     scene = scenes[case]
     assert scene.code == -signal.SIGKILL
+    eventually(lambda: len(scene.accepted()) > case.undo, what="the writes in the audit log")
     writes = scene.accepted()
     assert len(writes) == 1 + case.undo
     if not case.fate.startswith("during"):

@@ -74,7 +74,7 @@ def runs(daemon: Daemon) -> list[dict[str, Any]]:
     return [run for i in incidents(daemon) for run in daemon.json(f"/api/v1/incidents/{i['id']}")["executions"]]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_each_fault_is_cured_by_our_write_and_nothing_else_is_written(story: Stand, daemon: Daemon) -> None:
     for name in CURABLE:
         episode = story.world.episode(name)
@@ -88,7 +88,7 @@ def test_each_fault_is_cured_by_our_write_and_nothing_else_is_written(story: Sta
         assert (episode.right, episode.wrong) == ((), ()), name
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 def test_the_audit_log_shows_only_what_the_role_allows(story: Stand) -> None:
     ours = [w for w in story.plane.audit_events() if w.user == US]
     kinds = {(w.verb, w.resource, w.subresource) for w in ours if not w.dry_run}
@@ -101,7 +101,7 @@ def test_the_audit_log_shows_only_what_the_role_allows(story: Stand) -> None:
         assert any(op["path"].endswith("aiops~1operation") or "aiops/operation" in str(op.get("value")) for op in patch.request_body)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 def test_the_objects_say_who_changed_them(story: Stand) -> None:
     _, quay = story.plane.request("GET", "/apis/apps/v1/namespaces/harbour/deployments/quay")
     assert quay["spec"]["replicas"] >= 4
@@ -115,7 +115,7 @@ def test_the_objects_say_who_changed_them(story: Stand) -> None:
     assert {"quay", "crane", "lighthouse"} <= told
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 def test_runs_are_verified_and_people_are_called_where_acting_is_wrong(story: Stand, daemon: Daemon) -> None:
     by_target: dict[str, list[tuple[str, str]]] = {}
     for run in runs(daemon):
@@ -126,15 +126,15 @@ def test_runs_are_verified_and_people_are_called_where_acting_is_wrong(story: St
         assert {runbook for runbook, _ in by_target.get(name, [])} == {"page-a-person"}, by_target
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 def test_slack_has_one_thread_for_each_incident(story: Stand, daemon: Daemon, slack: SlackServer) -> None:
-    eventually(lambda: len(slack.slack.messages(thread="")) == len(incidents(daemon)), deadline_s=60, what="one root for each incident")
+    eventually(lambda: len(slack.slack.messages(thread="")) == len(incidents(daemon)), what="one root for each incident")
     pause(3)
     roots = slack.slack.messages(thread="")
     assert len(roots) == len(incidents(daemon)), [r.text for r in roots]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 def test_why_answers_from_the_terminal(story: Stand, daemon: Daemon) -> None:
     said = daemon.cli("why", "harbour/deployment/pilot")
     assert "page-a-person" in said
@@ -142,7 +142,7 @@ def test_why_answers_from_the_terminal(story: Stand, daemon: Daemon) -> None:
     assert "Planned" in daemon.cli("why", "harbour/deployment/quay")
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 def test_metrics_tell_of_it(story: Stand, daemon: Daemon) -> None:
     assert daemon.metric("aiops_executions_total") >= 4
     assert daemon.metric("aiops_task_errors_total") == 0, daemon.tail()

@@ -28,7 +28,7 @@ def kind(request: pytest.FixtureRequest) -> type[Source]:
 
 
 def source_for(kind: type[Source], url: str, options: PrometheusOptions | None = None, **http: Any) -> Source:
-    return kind("prom", HttpClient("prom", HttpOptions(url, deadline=10.0, **http), CLOCK), options)
+    return kind("prom", HttpClient("prom", HttpOptions(url, deadline=60.0, **http), CLOCK), options)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def guarded() -> Iterator[Prometheus]:
     server = Prometheus(basic_auth=("reader", "correct horse"))
     try:
         server.start()
-        eventually(lambda: web.call("GET", f"{server.url}/-/ready", headers={"Authorization": "Basic cmVhZGVyOmNvcnJlY3QgaG9yc2U="}).status == 200, deadline_s=30, what="ready")
+        eventually(lambda: web.call("GET", f"{server.url}/-/ready", headers={"Authorization": "Basic cmVhZGVyOmNvcnJlY3QgaG9yc2U="}).status == 200, what="ready")
         yield server
     finally:
         server.stop()
@@ -51,7 +51,7 @@ def mutual() -> Iterator[Prometheus]:
     source = source_for(PrometheusSource, server.url, ca_file=str(made.ca), cert_file=str(made.client_cert), key_file=str(made.client_key))
     try:
         # `start` can see its port only; it answers 503 until it is ready.
-        eventually(lambda: answers(source), deadline_s=30, what="Prometheus is ready")
+        eventually(lambda: answers(source), what="Prometheus is ready")
         yield server
     finally:
         server.stop()
@@ -135,7 +135,7 @@ def test_raw_samples_are_those_scraped(prometheus_server: Prometheus, monkeypatc
     prometheus_server.scrape(Target("raw", f"{prometheus_server.url}/metrics"))
     try:
         prometheus_server.wait_up("raw")
-        eventually(lambda: prometheus_server.instant('count_over_time(up{job="raw"}[1m])')[0][1] >= 5, deadline_s=20, what="five scrapes")
+        eventually(lambda: prometheus_server.instant('count_over_time(up{job="raw"}[1m])')[0][1] >= 5, what="five scrapes")
         source = source_for(PrometheusSource, prometheus_server.url)
         assert isinstance(source, PrometheusSource)
         at = CLOCK.now()
@@ -143,11 +143,12 @@ def test_raw_samples_are_those_scraped(prometheus_server: Prometheus, monkeypatc
         (series,) = whole.series
         assert len(series.times) >= 5
         assert (series.values == 1).any()
-        third = float(series.times[2])
+        # Of the last that was there: what was being scraped at `at` may have come since.
+        at, third = float(series.times[-1]), float(series.times[2])
         (later,) = source.samples('up{job="raw"}', third, at).series
         assert later.times.tolist() == series.times[3:].tolist()  # after `start`, not at it
         monkeypatch.setattr("aiops.adapters.prometheus.source.RAW_SPAN_MS", 700)
-        (pieced,) = source.samples('up{job="raw"}', at - 60, at).series
+        (pieced,) = source.samples('up{job="raw"}', float(series.times[0]) - 0.5, at).series
         assert pieced.times.tolist() == series.times.tolist()
         assert source.samples('up{job="raw"}', at, at).series == ()
     finally:
@@ -162,7 +163,7 @@ def test_the_servers_clock_is_compared_with_ours(prometheus_server: Prometheus, 
     source = kind("prom", HttpClient("prom", HttpOptions(prometheus_server.url), Behind()))
     assert source.last_skew is None
     source.instant("1", CLOCK.now())
-    assert source.last_skew == pytest.approx(100, abs=3)
+    assert source.last_skew == pytest.approx(100, abs=20)
 
 
 def test_basic_authentication(guarded: Prometheus, kind: type[Source], tmp_path: Path) -> None:
@@ -228,12 +229,11 @@ def test_a_server_that_hangs_comes_back_and_ends(kind: type[Source]) -> None:
     server = Prometheus()
     server.start()
     try:
-        http = HttpClient("prom", HttpOptions(server.url, deadline=3.0), CLOCK)
-        source = kind("prom", http)
+        source, hasty = source_for(kind, server.url), kind("prom", HttpClient("prom", HttpOptions(server.url, deadline=1.0), CLOCK))
         assert len(source.instant("1", CLOCK.now())) == 1
-        eventually(lambda: frozen(server.server), deadline_s=20, what="it hangs")
+        eventually(lambda: frozen(server.server), what="it hangs")
         with pytest.raises(SourceUnavailableError, match="Timeout"):
-            source.instant("1", CLOCK.now())
+            hasty.instant("1", CLOCK.now())
         server.server.thaw()
         server.restart()  # the kept-alive connection is dead now; the next query must not notice
         assert len(source.instant("1", CLOCK.now())) == 1

@@ -71,7 +71,7 @@ def test_a_deployment_becomes_ready_and_its_restart_finishes(plane: KubernetesPl
     before = {pod["metadata"]["uid"] for pod in pods(plane, "rollout", "web")}
     plane.kubectl("-n", "rollout", "rollout", "restart", "deployment/web")
     plane.wait_rollout("rollout", "web")
-    eventually(lambda: len(pods(plane, "rollout", "web")) == 3, deadline_s=30, what="three pods")
+    eventually(lambda: len(pods(plane, "rollout", "web")) == 3, what="three pods")
     after = pods(plane, "rollout", "web")
     assert not before & {pod["metadata"]["uid"] for pod in after}
     assert all(container(pod)["ready"] and pod["status"]["podIP"] for pod in after)
@@ -109,7 +109,6 @@ def test_a_bound_account_may_do_what_its_role_says_and_no_more(plane: Kubernetes
     )
     eventually(
         lambda: plane.request("GET", "/api/v1/namespaces/rbac-bound/pods", token=token)[0] == 200,
-        deadline_s=10,
         what="the role is in force",
     )
     assert plane.request("DELETE", "/api/v1/namespaces/rbac-bound/pods/any", token=token)[0] == 403
@@ -129,7 +128,7 @@ def test_the_audit_log_shows_a_patch_with_its_body_and_who_sent_it(plane: Kubern
     def written() -> list[Write]:
         return [write for write in plane.audit_events() if (write.namespace, write.name, write.verb) == ("audited", "web", "patch")]
 
-    eventually(lambda: len(written()) == 3, deadline_s=10, what="three patches logged")
+    eventually(lambda: len(written()) == 3, what="three patches logged")
     dry, real, stranger = written()
     assert dry.request_body == real.request_body == patch
     assert (dry.user, dry.dry_run, dry.response_code) == ("admin", True, 200)
@@ -145,7 +144,6 @@ def test_tokens_never_reach_the_audit_log(plane: KubernetesPlane) -> None:
     token = plane.service_account_token("audited-tokens", "holder")
     eventually(
         lambda: any(write.subresource == "token" and write.namespace == "audited-tokens" for write in plane.audit_events()),
-        deadline_s=10,
         what="the token request is logged",
     )
     log = plane.audit_log.read_text()
@@ -163,19 +161,22 @@ def test_pods_that_fail_restart_and_recover(plane: KubernetesPlane, state: str, 
     notes = {"testbed.aiops/state": state, "testbed.aiops/run-for": "1s", "testbed.aiops/back-off": "1s"}
     plane.apply(deployment("failing", name, replicas=1, annotations=notes))
 
+    seen: list[dict[str, Any]] = []
+
     def waits_after_two_restarts() -> bool:
-        found = pods(plane, "failing", name)
-        status = container(found[0]) if found else {}
+        # Kept as it was seen: a moment later it may run again.
+        seen[:] = pods(plane, "failing", name)
+        status = container(seen[0]) if seen else {}
         return status.get("restartCount", 0) >= 2 and bool(status["state"].get("waiting", {}).get("reason") == reason)
 
-    eventually(waits_after_two_restarts, deadline_s=60, what=f"{state} twice")
-    pod = pods(plane, "failing", name)[0]
+    eventually(waits_after_two_restarts, what=f"{state} twice")
+    (pod,) = seen
     last = container(pod)["lastState"]["terminated"]
     assert pod["status"]["phase"] == phase
     assert (last["reason"], last["exitCode"]) == ended
     assert not container(pod)["ready"]
     plane.kubectl("-n", "failing", "annotate", "pod", pod["metadata"]["name"], "testbed.aiops/state-")
-    eventually(lambda: container(pods(plane, "failing", name)[0]).get("ready") is True, deadline_s=30, what="recovery")
+    eventually(lambda: container(pods(plane, "failing", name)[0]).get("ready") is True, what="recovery")
     assert container(pods(plane, "failing", name)[0])["restartCount"] >= 2
 
 
@@ -187,10 +188,14 @@ def test_an_image_that_cannot_be_pulled_leaves_the_pod_pending(plane: Kubernetes
         found = pods(plane, "pulling", "web")
         return str(container(found[0]).get("state", {}).get("waiting", {}).get("reason", "")) if found else ""
 
-    eventually(lambda: reason() == "ImagePullBackOff", deadline_s=60, what="ImagePullBackOff")
+    eventually(lambda: reason() == "ImagePullBackOff", what="ImagePullBackOff")
     assert pods(plane, "pulling", "web")[0]["status"]["phase"] == "Pending"
-    events = plane.must("GET", "/api/v1/namespaces/pulling/events")["items"]
-    assert any(event["type"] == "Warning" and "ImagePullBackOff" in event["message"] for event in events)
+
+    def told() -> bool:
+        events = plane.must("GET", "/api/v1/namespaces/pulling/events")["items"]
+        return any(event["type"] == "Warning" and "ImagePullBackOff" in event["message"] for event in events)
+
+    eventually(told, what="the event")
 
 
 def test_a_failing_readiness_probe_takes_a_pod_out_and_lets_it_back(plane: KubernetesPlane) -> None:
@@ -199,7 +204,7 @@ def test_a_failing_readiness_probe_takes_a_pod_out_and_lets_it_back(plane: Kuber
     plane.wait_rollout("probing", "web")
     name = pods(plane, "probing", "web")[0]["metadata"]["name"]
     plane.kubectl("-n", "probing", "annotate", "pod", name, "testbed.aiops/state=NotReady")
-    eventually(lambda: container(pods(plane, "probing", "web")[0])["ready"] is False, deadline_s=30, what="not ready")
+    eventually(lambda: container(pods(plane, "probing", "web")[0])["ready"] is False, what="not ready")
     plane.kubectl("-n", "probing", "annotate", "pod", name, "testbed.aiops/state-")
     plane.wait_rollout("probing", "web")
 
@@ -260,10 +265,15 @@ def test_alertmanager_sends_to_the_webhook(alertmanager: Alertmanager, inbox: tu
     url, received = inbox
     alertmanager.route_to(url)
     alertmanager.fire([{"labels": {"alertname": "TestbedAlert", "namespace": "shop"}}])
-    eventually(lambda: bool(received), deadline_s=20, what="the webhook is called")
+    labels = {"alertname": "TestbedAlert", "namespace": "shop"}
+
+    def ours() -> list[dict[str, Any]]:
+        """Other tests' alerts may still stand."""
+        return [body for body in list(received) if [alert["labels"] for alert in body["alerts"]] == [labels]]
+
+    eventually(lambda: bool(ours()), what="the webhook is called")
     alertmanager.route_to(None)
-    assert received[0]["version"] == "4"
-    assert received[0]["alerts"][0]["labels"] == {"alertname": "TestbedAlert", "namespace": "shop"}
+    assert ours()[0]["version"] == "4"
 
 
 def test_elasticsearch_indexes_and_counts(elasticsearch: Elasticsearch) -> None:
@@ -297,9 +307,9 @@ def test_redis_keeps_a_key(redis: Redis) -> None:
 def test_a_killed_server_reports_with_its_log(tmp_path: Path) -> None:
     server = Server("talker", [sys.executable, "-c", "print('last words', flush=True); import time; time.sleep(60)"], folder=tmp_path)
     server.start()
-    eventually(lambda: "last words" in server.log.read_text(), deadline_s=10, what="it talks")
+    eventually(lambda: "last words" in server.log.read_text(), what="it talks")
     os.kill(server.pid, signal.SIGKILL)
-    eventually(lambda: not server.alive, deadline_s=10, what="it is dead")
+    eventually(lambda: not server.alive, what="it is dead")
     with pytest.raises(TestbedError) as caught:
         server.require_alive()
     server.stop()
@@ -324,10 +334,10 @@ def test_a_server_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Pat
     )
     server = Server("stubborn", [sys.executable, "-c", parent], folder=tmp_path)
     server.start()
-    eventually(lambda: server.log.read_text().count("up") == 2, deadline_s=10, what="both run")
+    eventually(lambda: server.log.read_text().count("up") == 2, what="both run")
     pid = int(next(line for line in server.log.read_text().splitlines() if line.isdigit()))
     server.stop(grace_s=0.2)
-    eventually(lambda: not _runs(pid), deadline_s=10, what="the child is dead")
+    eventually(lambda: not _runs(pid), what="the child is dead")
 
 
 def test_servers_end_with_an_owner_that_was_killed(tmp_path: Path) -> None:
@@ -341,7 +351,7 @@ def test_servers_end_with_an_owner_that_was_killed(tmp_path: Path) -> None:
         pid = int(owner.stdout.readline())
         assert _runs(pid)
         owner.kill()
-    eventually(lambda: not _runs(pid), deadline_s=10, what="the orphan is dead")
+    eventually(lambda: not _runs(pid), what="the orphan is dead")
 
 
 def _runs(pid: int) -> bool:
@@ -381,7 +391,7 @@ def test_two_processes_build_a_thing_once(tmp_path: Path) -> None:
     both = [
         subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
-    said = "".join(process.communicate(timeout=60)[0] for process in both).split()
+    said = "".join(process.communicate(timeout=300)[0] for process in both).split()
     assert sorted(said) == ["True", "True", "built"]
 
 
@@ -394,7 +404,7 @@ def test_the_command_line_starts_says_where_and_stops_on_a_signal() -> None:
         port = int(where[1].rsplit(":", 1)[1].split("/")[0])
         assert _listens(port)
         running.send_signal(signal.SIGTERM)
-        assert running.wait(timeout=30) == 0
+        assert running.wait(timeout=300) == 0
     assert not _listens(port)
 
 
@@ -444,7 +454,7 @@ def test_a_node_is_made_not_ready_by_a_label(plane: KubernetesPlane) -> None:
         return next(str(item["status"]) for item in found["status"]["conditions"] if item["type"] == "Ready")
 
     plane.kubectl("label", "node", "node-2", "node-not-ready.stage.kwok.x-k8s.io=true")
-    eventually(lambda: ready() == "False", deadline_s=30, what="node-2 is not ready")
+    eventually(lambda: ready() == "False", what="node-2 is not ready")
     plane.kubectl("label", "node", "node-2", "node-not-ready.stage.kwok.x-k8s.io-")
-    eventually(lambda: ready() == "True", deadline_s=30, what="node-2 is ready")
-    eventually(lambda: not plane.must("GET", "/api/v1/nodes/node-2")["spec"].get("taints"), deadline_s=30, what="node-2 takes pods again")
+    eventually(lambda: ready() == "True", what="node-2 is ready")
+    eventually(lambda: not plane.must("GET", "/api/v1/nodes/node-2")["spec"].get("taints"), what="node-2 takes pods again")

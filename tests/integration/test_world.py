@@ -14,7 +14,7 @@ import pytest
 from tests.testbed import web
 from tests.testbed.elasticsearch import Elasticsearch
 from tests.testbed.plane import KubernetesPlane
-from tests.testbed.process import eventually
+from tests.testbed.process import PATIENCE_S, eventually
 from tests.testbed.prometheus import Prometheus
 from tests.testbed.redis import Redis
 from tests.testbed.world import control
@@ -131,7 +131,7 @@ def value(prometheus: Prometheus, query: str) -> float:
     return found[0][1] if found else float("nan")
 
 
-def wait(prometheus: Prometheus, query: str, deadline_s: float = 60) -> None:
+def wait(prometheus: Prometheus, query: str, deadline_s: float = PATIENCE_S) -> None:
     """Until the query has an answer."""
     eventually(lambda: bool(prometheus.instant(query)), deadline_s=deadline_s, what=query)
 
@@ -163,7 +163,7 @@ def test_metrics_logs_and_keys_of_a_world_that_is_well(
         status, answer = elasticsearch.request("GET", f"/logs-{SPACE}/_search", query)
         return status == 200 and answer["hits"]["total"]["value"] > 0
 
-    eventually(logged, deadline_s=30, what="a log record")
+    eventually(logged, what="a log record")
     _, mapping = elasticsearch.request("GET", f"/logs-{SPACE}/_mapping")
     fields = mapping[f"logs-{SPACE}"]["mappings"]["properties"]
     assert fields["level"]["type"] == "keyword"
@@ -176,7 +176,7 @@ def test_rush_is_cured_by_replicas(world: LiveWorld, plane: KubernetesPlane, pro
     wait(prometheus_server, 'histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{workload="kiosk"}[10s]))) > 1')
     patch(plane, {"spec": {"replicas": 5}})
     wait(prometheus_server, 'avg(worker_utilization_ratio{workload="kiosk"}) < 0.85')
-    eventually(lambda: world.episode("rush").cured is not None, deadline_s=30, what="the cure")
+    eventually(lambda: world.episode("rush").cured is not None, what="the cure")
     episode = world.episode("rush")
     assert episode.cured_by is not None
     assert (episode.cured_by.user, episode.cured_by.fields) == ("admin", ("spec.replicas",))
@@ -196,7 +196,7 @@ def test_bad_release_is_a_real_revision(world: LiveWorld, plane: KubernetesPlane
     plane.wait_rollout(SPACE, "kiosk")
     assert world.episode("broken-release").cured is None, "a restart brings the same image"
     plane.kubectl("rollout", "undo", "deployment/kiosk", f"--to-revision={before}", "-n", SPACE)
-    eventually(lambda: world.episode("broken-release").cured is not None, deadline_s=60, what="the cure")
+    eventually(lambda: world.episode("broken-release").cured is not None, what="the cure")
     wait(prometheus_server, failing("< 0.05"))
     assert all(write.user == "admin" for write in world.episode("broken-release").right)
     assert not world.episode("broken-release").wrong
@@ -208,7 +208,7 @@ def test_stale_keys_are_real(world: LiveWorld, redis: Redis, prometheus_server: 
     wait(prometheus_server, 'sum(rate(cache_requests_total{cache="prices",result="stale"}[10s])) > 10')
     assert redis.command("EXISTS", "kiosk:old:0") == b":1\r\n"
     redis.command("UNLINK", *[f"kiosk:old:{index}" for index in range(40)])
-    eventually(lambda: world.episode("old-prices").cured is not None, deadline_s=30, what="the cure")
+    eventually(lambda: world.episode("old-prices").cured is not None, what="the cure")
     wait(prometheus_server, 'sum(rate(cache_requests_total{cache="prices",result="stale"}[10s])) == 0')
     assert [write.verb for write in world.episode("old-prices").right] == ["flush"]
     world.switch_off("old-prices")
@@ -221,7 +221,7 @@ def test_leak_is_killed_for_memory_and_cured_by_a_restart(world: LiveWorld, plan
     wait(prometheus_server, f"max(kube_pod_container_status_restarts_total{{{where}}}) >= 1")
     assert world.episode("quick-leak").cured is None
     plane.kubectl("rollout", "restart", "deployment/kiosk", "-n", SPACE)
-    eventually(lambda: world.episode("quick-leak").cured is not None, deadline_s=60, what="the cure")
+    eventually(lambda: world.episode("quick-leak").cured is not None, what="the cure")
     assert not world.episode("quick-leak").wrong, "what the world does to its pods is nobody's act"
     world.switch_off("quick-leak")
     plane.wait_rollout(SPACE, "kiosk")
@@ -233,7 +233,7 @@ def test_dark_telemetry_and_a_wrong_act(world: LiveWorld, plane: KubernetesPlane
     wait(prometheus_server, f'absent(http_requests_total{{namespace="{SPACE}"}})')
     assert value(prometheus_server, f'kube_deployment_status_replicas_available{{namespace="{SPACE}"}}') == 2
     patch(plane, {"spec": {"replicas": 3}})
-    eventually(lambda: bool(world.episode("dark").wrong), deadline_s=10, what="the wrong act")
+    eventually(lambda: bool(world.episode("dark").wrong), what="the wrong act")
     world.switch_off("dark")
     wait(prometheus_server, f'up{{job="services",namespace="{SPACE}"}} == 1')
 

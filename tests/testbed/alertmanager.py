@@ -39,7 +39,7 @@ class Alertmanager:
         """Start and wait until it is ready."""
         self._write()
         self.server.start()
-        self.server.wait_ready(lambda: web.answers(f"{self.url}/-/ready"), deadline_s=30)
+        self.server.wait_ready(lambda: web.answers(f"{self.url}/-/ready"))
 
     def stop(self, *, keep_logs: bool = False) -> None:
         """Stop."""

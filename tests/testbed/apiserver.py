@@ -81,7 +81,7 @@ class ApiServer:
         self.server.start()
         headers = {"Authorization": f"Bearer {self.tokens[ADMIN]}"}
         self.server.wait_ready(
-            lambda: self.ca_file.exists() and web.answers(f"{self.url}/readyz", headers=headers, ca_file=self.ca_file), deadline_s=90
+            lambda: self.ca_file.exists() and web.answers(f"{self.url}/readyz", headers=headers, ca_file=self.ca_file)
         )
 
     def stop(self) -> None:

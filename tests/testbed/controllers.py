@@ -76,7 +76,7 @@ class ControlProgram:
 
     def wait_ready(self) -> None:
         """Wait until its health address answers."""
-        self.server.wait_ready(lambda: web.answers(self._health), deadline_s=60)
+        self.server.wait_ready(lambda: web.answers(self._health))
 
     def stop(self) -> None:
         """Stop."""

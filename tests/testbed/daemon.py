@@ -22,7 +22,7 @@ import yaml
 from tests.testbed.errors import TestbedError
 from tests.testbed.plane import KubernetesPlane
 from tests.testbed.ports import free_port
-from tests.testbed.process import eventually
+from tests.testbed.process import PATIENCE_S, eventually
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -56,7 +56,7 @@ class Daemon:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *, deadline_s: float = 30.0) -> float:
+    def start(self, *, deadline_s: float = PATIENCE_S) -> float:
         """Start and wait until /readyz says so; the seconds that took."""
         command = [str(Path(sys.executable).with_name("aiops")), "run", "--config", str(self.config), *(["--act"] if self.act else [])]
         with self.log.open("ab") as log:
@@ -74,7 +74,7 @@ class Daemon:
             raise TestbedError(f"the daemon ended with {self._process.returncode}:\n{self.tail()}")
         return True
 
-    def stop(self, *, deadline_s: float = 30.0) -> int:
+    def stop(self, *, deadline_s: float = PATIENCE_S) -> int:
         """SIGTERM; the exit status."""
         if self._process is None:
             return 0
@@ -86,7 +86,7 @@ class Daemon:
         """SIGKILL."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait()
 
     def signal(self, number: int) -> None:
         """Any signal."""
@@ -100,7 +100,7 @@ class Daemon:
     def get(self, path: str) -> tuple[int, str]:
         """One request to its web server; status 0 if it does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")

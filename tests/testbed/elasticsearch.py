@@ -71,7 +71,7 @@ class Elasticsearch:
         self._prepare()
         self.server.start()
         health = f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=1s"
-        self.server.wait_ready(lambda: web.answers(health, headers=self._headers()), deadline_s=120)
+        self.server.wait_ready(lambda: web.answers(health, headers=self._headers()))
 
     def stop(self, *, keep_logs: bool = False) -> None:
         """Stop, and forget all indices."""
@@ -92,7 +92,7 @@ class Elasticsearch:
         elif body is not None:
             payload = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
-        answer = web.call(method, f"{self.url}{path}", body=payload, headers=sent, timeout_s=30)
+        answer = web.call(method, f"{self.url}{path}", body=payload, headers=sent)
         return answer.status, answer.json() if answer.body else None
 
     def api_key(self, name: str = "testbed", *, roles: dict[str, Any] | None = None) -> str:

@@ -47,7 +47,7 @@ class Etcd:
     def start(self) -> None:
         """Start and wait until it answers."""
         self.server.start()
-        self.server.wait_ready(lambda: web.answers(f"{self.url}/health"), deadline_s=30)
+        self.server.wait_ready(lambda: web.answers(f"{self.url}/health"))
 
     def stop(self) -> None:
         """Stop; the data goes in any case."""

@@ -45,7 +45,7 @@ class Kwok:
 
     def wait_ready(self) -> None:
         """Wait until its health address answers."""
-        self.server.wait_ready(lambda: web.answers(self._health), deadline_s=60)
+        self.server.wait_ready(lambda: web.answers(self._health))
 
     def stop(self) -> None:
         """Stop."""

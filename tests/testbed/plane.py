@@ -15,7 +15,7 @@ from tests.testbed import audit, binaries, controllers, kubeconfig, kwok, web
 from tests.testbed.apiserver import ADMIN, WORLD, ApiServer
 from tests.testbed.errors import TestbedError
 from tests.testbed.etcd import Etcd
-from tests.testbed.process import Server, eventually, new_folder, remove_folder
+from tests.testbed.process import PATIENCE_S, Server, eventually, new_folder, remove_folder
 
 
 class KubernetesPlane:
@@ -67,11 +67,10 @@ class KubernetesPlane:
                 self.must("POST", "/api/v1/nodes", kwok.node(index))
             for program in self._others:
                 program.wait_ready()
-            eventually(self._nodes_ready, deadline_s=60, what=f"{self.nodes} nodes Ready (logs in {self.folder})")
+            eventually(self._nodes_ready, what=f"{self.nodes} nodes Ready (logs in {self.folder})")
             # A pod is refused until its namespace has a default service account; so the plane is not ready before.
             eventually(
                 lambda: self.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200,
-                deadline_s=60,
                 what=f"the default service account (logs in {self.folder})",
             )
         except BaseException:
@@ -144,7 +143,6 @@ class KubernetesPlane:
             raise TestbedError(f"namespace {name}: {status} {answer.get('message')}")
         eventually(
             lambda: self.request("GET", f"/api/v1/namespaces/{name}/serviceaccounts/default")[0] == 200,
-            deadline_s=30,
             what=f"the default service account of namespace {name}",
         )
 
@@ -173,7 +171,7 @@ class KubernetesPlane:
         """`kubectl apply` these objects (mappings), server-side checks and all."""
         self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
 
-    def wait_rollout(self, namespace: str, deployment: str, *, deadline_s: float = 60) -> None:
+    def wait_rollout(self, namespace: str, deployment: str, *, deadline_s: float = PATIENCE_S) -> None:
         """Wait until the Deployment's roll-out is complete, as `kubectl rollout status` understands it."""
         path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}"
 

@@ -1,18 +1,22 @@
-"""Free loopback ports; used by every server module."""
+"""Free loopback ports, never one that another process of the testbed was given; used by every server module."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import secrets
 import socket
+import tempfile
 from pathlib import Path
 
 _FIRST, _LAST = 20_000, 32_767
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_CLAIMS = Path(tempfile.gettempdir()) / f"aiops-testbed-ports-{os.getuid()}"
 _handed_out: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on, never the same twice in one process.
+    """A TCP port on 127.0.0.1 that nothing listens on, never the same twice, nor one that a living process of the testbed was given.
 
     It lies below those that the kernel gives to whoever asks for any port: a slow server binds its own many seconds after this call, and
     until then every connection and every other test's little server could be given it. Between this call and the server's own bind another
@@ -20,9 +24,21 @@ def free_port() -> int:
     """
     while True:
         port = _bound(_wanted())
-        if port and port not in _handed_out:
+        if port and port not in _handed_out and _claimed(port):
             _handed_out.add(port)
             return port
+
+
+def _claimed(port: int) -> bool:
+    """Whether it is now ours: a lock that ends with this process. Test runs side by side each start servers that bind late."""
+    _CLAIMS.mkdir(exist_ok=True)
+    claim = os.open(_CLAIMS / str(port), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(claim)
+        return False
+    return True
 
 
 def _wanted() -> int:

@@ -17,6 +17,8 @@ from tests.testbed import reaper
 from tests.testbed.errors import TestbedError
 
 PROBE_EVERY_S = 0.1
+PATIENCE_S = 150.0
+"""How long a condition is waited for unless told: on a free machine each holds within seconds, on a busy one everything takes its time."""
 TAIL_LINES = 25
 
 
@@ -25,12 +27,21 @@ def pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def eventually(condition: Callable[[], bool], *, deadline_s: float, what: str) -> None:
-    """Return as soon as `condition()` holds; TestbedError naming `what` when it does not within `deadline_s` seconds."""
+def eventually(condition: Callable[[], bool], *, deadline_s: float = PATIENCE_S, what: str) -> None:
+    """Return as soon as `condition()` holds; TestbedError naming `what` when it does not within `deadline_s` seconds.
+
+    An OSError of the condition (a server that is too busy to answer) is "not yet".
+    """
     until = time.monotonic() + deadline_s
-    while not condition():
+    while True:
+        trouble: OSError | None = None
+        try:
+            if condition():
+                return
+        except OSError as error:
+            trouble = error
         if time.monotonic() > until:
-            raise TestbedError(f"not within {deadline_s:g} s: {what}")
+            raise TestbedError(f"not within {deadline_s:g} s: {what}{f' ({trouble!r})' if trouble else ''}")
         pause(PROBE_EVERY_S)
 
 
@@ -98,7 +109,7 @@ class Server:
             )
         reaper.watch(self._process.pid)
 
-    def wait_ready(self, probe: Callable[[], bool], *, deadline_s: float) -> None:
+    def wait_ready(self, probe: Callable[[], bool], *, deadline_s: float = PATIENCE_S) -> None:
         """Return when `probe()` is true. TestbedError with the log's path and tail when the program ends or `deadline_s` passes."""
         until = time.monotonic() + deadline_s
         while True:

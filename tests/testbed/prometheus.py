@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from tests.testbed import binaries, certificates, web
 from tests.testbed.errors import TestbedError
 from tests.testbed.ports import free_port
-from tests.testbed.process import Server, eventually, new_folder, remove_folder
+from tests.testbed.process import PATIENCE_S, Server, eventually, new_folder, remove_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class Prometheus:
         # With authentication on, its own health address answers 401; that is ready enough. With mutual TLS a client
         # without a certificate is refused in the handshake, so there the port is what can be seen.
         if self.certificates is None:
-            self.server.wait_ready(lambda: web.answers(f"{self.url}/-/ready", statuses=(200, 401)), deadline_s=30)
+            self.server.wait_ready(lambda: web.answers(f"{self.url}/-/ready", statuses=(200, 401)))
         else:
-            self.server.wait_ready(self._accepts, deadline_s=30)
+            self.server.wait_ready(self._accepts)
 
     def _accepts(self) -> bool:
         import socket
@@ -119,7 +119,7 @@ class Prometheus:
         if answer.status != 200:
             raise TestbedError(f"Prometheus refused its configuration: {answer.body.decode(errors='replace').strip()}")
 
-    def wait_up(self, job: str, *, deadline_s: float = 30) -> None:
+    def wait_up(self, job: str, *, deadline_s: float = PATIENCE_S) -> None:
         """Wait until `up{job=…}` is 1."""
         eventually(
             lambda: any(value == 1 for _, value in self.instant(f'up{{job="{job}"}}')), deadline_s=deadline_s, what=f"{job} is scraped"

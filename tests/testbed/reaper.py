@@ -6,6 +6,7 @@ closes, every process group still on the list is killed. Only ids that the owner
 
 from __future__ import annotations
 
+import atexit
 import subprocess
 import sys
 import threading
@@ -50,6 +51,14 @@ def _tell(line: str) -> None:
                 text=True,
                 start_new_session=True,
             )
+            atexit.register(_dismiss, _child)
         assert _child.stdin is not None
         _child.stdin.write(line)
         _child.stdin.flush()
+
+
+def _dismiss(child: subprocess.Popen[str]) -> None:
+    """At an orderly end the pipe is closed, and the child, which then ends what is left, is waited for."""
+    assert child.stdin is not None
+    child.stdin.close()
+    child.wait()

@@ -28,7 +28,7 @@ class Redis:
     def start(self) -> None:
         """Start and wait until it answers."""
         self.server.start()
-        self.server.wait_ready(self._answers, deadline_s=15)
+        self.server.wait_ready(self._answers)
 
     def stop(self, *, keep_logs: bool = False) -> None:
         """Stop, and forget all keys."""
@@ -38,7 +38,7 @@ class Redis:
 
     def command(self, *words: str) -> bytes:
         """Send one command in Redis' own protocol; the raw answer (enough for set-up; tests of the project use its client)."""
-        with socket.create_connection((self.host, self.port), timeout=5) as connection:
+        with socket.create_connection((self.host, self.port), timeout=60) as connection:
             if self.password:
                 connection.sendall(_encode("AUTH", self.password))
                 connection.recv(4096)

@@ -52,7 +52,7 @@ class Stand:
             self.world.start()
             self._stack.callback(self.world.stop)
             self.prometheus.scrape(*self.world.targets())
-            eventually(lambda: len(self.prometheus.instant("worker_utilization_ratio")) > 0, deadline_s=40, what="Prometheus to scrape the world")
+            eventually(lambda: len(self.prometheus.instant("worker_utilization_ratio")) > 0, what="Prometheus to scrape the world")
         except BaseException:
             self._stack.close()
             raise

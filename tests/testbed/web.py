@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,6 @@ def call(
 def answers(url: str, *, statuses: tuple[int, ...] = (200,), headers: Mapping[str, str] | None = None, ca_file: Path | None = None) -> bool:
     """Whether a GET of `url` is answered with one of `statuses`; certificates are checked only against a given `ca_file`."""
     try:
-        return call("GET", url, headers=headers, ca_file=ca_file, verify=ca_file is not None, timeout_s=2.0).status in statuses
+        return call("GET", url, headers=headers, ca_file=ca_file, verify=ca_file is not None, timeout_s=10.0).status in statuses
     except OSError:
         return False

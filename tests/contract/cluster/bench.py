@@ -143,7 +143,7 @@ class RealBench:
             found.append(holds())
             return bool(found[-1])
 
-        eventually(look, deadline_s=90, what=what)
+        eventually(look, what=what)
         return found[-1]
 
     def compact(self) -> None:

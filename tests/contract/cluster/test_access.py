@@ -105,7 +105,7 @@ def test_what_is_computed_is_what_the_server_says(bench: Bench):
 
     def settled() -> bool:
         found = bench.reader.get(ref(bench, "Deployment", "web"))
-        return found.get("status", {}).get("observedGeneration", 0) >= found["metadata"]["generation"] and "conditions" in found["status"]
+        return any(c["reason"] == "NewReplicaSetAvailable" for c in found.get("status", {}).get("conditions", []))
 
     bench.until("it was seen", settled)
     here, there = DryRunWriter(bench.reader, None), DryRunWriter(bench.reader, bench.dry)  # type: ignore[arg-type]

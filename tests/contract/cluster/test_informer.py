@@ -7,13 +7,14 @@ import threading
 from aiops.ports.cluster import WatchEvent
 from tests.contract.cluster.bench import Bench, pods, ref, running, workload
 
+PATIENCE = 150
 READ = {"verbs": ["get", "list", "watch"], "apiGroups": ["", "apps"], "resources": ["pods", "deployments"]}
 
 
 def test_the_view_follows_the_cluster(bench: Bench):
     made = running(bench, replicas=2)
     view = bench.informer("Deployment", "Pod", "ReplicaSet", "Node")
-    assert view.wait_settled(30)
+    assert view.wait_settled(PATIENCE)
     sight = view.sight()
     assert (sight.synced, dict(sight.errors)) == (True, {})
     assert sight.seen_at > 0
@@ -37,7 +38,7 @@ def test_the_view_follows_the_cluster(bench: Bench):
 def test_field_owners_are_kept_only_where_they_are_asked_for(bench: Bench):
     running(bench, replicas=1)
     view = bench.informer("Deployment", "Pod", "Namespace")
-    assert view.wait_settled(30)
+    assert view.wait_settled(PATIENCE)
     assert (view.find(ref(bench, "Deployment", "web")) or {})["metadata"]["managedFields"]
     kept = [*view.objects("Pod", bench.namespace), *view.objects("Namespace")]
     assert len(kept) > 1
@@ -47,12 +48,12 @@ def test_field_owners_are_kept_only_where_they_are_asked_for(bench: Bench):
 def test_a_kind_that_may_not_be_listed_does_not_block_the_others(bench: Bench):
     reader, _, _ = bench.account(READ)
     view = bench.informer("ConfigMap", reader=reader)
-    assert view.wait_settled(30)
+    assert view.wait_settled(PATIENCE)
     sight = view.sight()
     assert not sight.synced
     assert "Forbidden" in sight.errors["ConfigMap"]
     both = bench.informer("Node", "ConfigMap")
-    assert both.wait_settled(30)
+    assert both.wait_settled(PATIENCE)
     assert both.sight().synced
 
 
@@ -68,12 +69,12 @@ def test_events_are_told_in_order(bench: Bench):
                 complete.set()
 
     view = bench.informer("Deployment", on_event=note)
-    assert view.wait_settled(30)
+    assert view.wait_settled(PATIENCE)
     made = bench.writer.create("Deployment", bench.namespace, workload(bench, replicas=0)).after
     assert made is not None
     bench.writer.patch(ref(bench, "Deployment", "web"), {"spec": {"replicas": 1}})
     bench.until("there is a pod", lambda: pods(bench, "web"))
     bench.writer.delete(ref(bench, "Deployment", "web"), uid=made["metadata"]["uid"])
-    assert complete.wait(30)
+    assert complete.wait(PATIENCE)
     assert (told[0], told[-1]) == (("ADDED", 0), ("DELETED", 1))
     assert {kind for kind, _ in told[1:-1]} == {"MODIFIED"}

@@ -25,8 +25,11 @@ def deployment(bench: Bench) -> Any:
 
 def observed(bench: Bench) -> JsonObject | None:
     found = bench.reader.get(ref(bench, "Deployment", "web"))
-    settled = found.get("status", {}).get("observedGeneration", 0) >= found["metadata"]["generation"]
-    return found if settled and "conditions" in found["status"] else None
+    status = found.get("status", {})
+    conditions = {c["type"]: c["reason"] for c in status.get("conditions", [])}
+    settled = status.get("observedGeneration", 0) >= found["metadata"]["generation"] and "deployment.kubernetes.io/revision" in found["metadata"]["annotations"]
+    # The last that the controller has to say; before it, the object still changes by itself.
+    return found if settled and conditions.get("Progressing") == "NewReplicaSetAvailable" else None
 
 
 def patch(bench: Bench, body: Any, **options: Any) -> JsonObject:

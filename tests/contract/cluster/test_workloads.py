@@ -142,17 +142,19 @@ def test_a_bad_image_stops_the_rollout_and_the_old_pods_serve_on(bench: Bench):
     template = {"metadata": {"annotations": {"testbed.aiops/state": "ImagePullBackOff"}}}
     bench.writer.patch(ref(bench, "Deployment", "web"), {"spec": {"template": template}})
 
-    def stuck() -> JsonObject | None:
+    def stuck() -> bool:
         found = bench.reader.get(ref(bench, "Deployment", "web"))
         progressing = next(c for c in found["status"]["conditions"] if c["type"] == "Progressing")
-        return found if progressing["reason"] == "ProgressDeadlineExceeded" else None
+        return bool(progressing["reason"] == "ProgressDeadlineExceeded" and found["status"]["availableReplicas"] == 3)
 
-    found = bench.until("the deadline is exceeded", stuck)
-    assert found["status"]["availableReplicas"] == 3
-    bad = [p for p in pods(bench, "web") if not is_ready(p)]
-    assert bad
-    waiting = {p["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] for p in bad}
-    assert waiting <= {"ErrImagePull", "ImagePullBackOff"}
+    bench.until("the deadline is exceeded and three serve on", stuck)
+
+    def waiting() -> set[str]:
+        bad = [p for p in pods(bench, "web") if not is_ready(p) and p.get("status", {}).get("containerStatuses")]
+        return {p["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] for p in bad}
+
+    assert bench.until("their pods say why", waiting) <= {"ErrImagePull", "ImagePullBackOff"}
+    assert bench.reader.get(ref(bench, "Deployment", "web"))["status"]["availableReplicas"] == 3
 
 
 def test_a_crash_loop_counts_restarts(bench: Bench):
@@ -171,7 +173,8 @@ def test_a_crash_loop_counts_restarts(bench: Bench):
     assert container["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     assert container["lastState"]["terminated"]["exitCode"] == 1
     assert not container["ready"]
-    events = bench.reader.list("Event", bench.namespace, field_selector="reason=BackOff,type=Warning").items
+    selector = "reason=BackOff,type=Warning"
+    events = bench.until("it is told", lambda: bench.reader.list("Event", bench.namespace, field_selector=selector).items)
     assert events[0]["involvedObject"]["kind"] == "Pod"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.testbed import audit
 from tests.testbed.errors import TestbedError
-from tests.testbed.process import eventually
+from tests.testbed.process import PATIENCE_S, eventually
 from tests.testbed.prometheus import Target
 from tests.testbed.world import kube, manifests
 from tests.testbed.world.cache_watch import CacheWatch
@@ -86,7 +86,7 @@ class LiveWorld:
             found.append(Target(SERVICES_JOB, f"{self.url}/metrics/{namespace}/{name}", labels))
         return found
 
-    def start(self, *, deadline_s: float = 60) -> None:
+    def start(self, *, deadline_s: float = PATIENCE_S) -> None:
         """Raises TestbedError when the cluster refuses the services, or they are not ready in time."""
         self._began = _now()
         self._watched.start()
@@ -100,7 +100,7 @@ class LiveWorld:
             lambda: self._watched.synced and all(self._ready(key) for key in wanted), deadline_s=deadline_s, what="all services ready"
         )
         self._thread.start()
-        eventually(lambda: self.latest() is not None, deadline_s=10, what="the first step of the world")
+        eventually(lambda: self.latest() is not None, what="the first step of the world")
 
     def stop(self) -> None:
         """End; what is on the cluster stays."""
@@ -122,7 +122,7 @@ class LiveWorld:
         for namespace in dict.fromkeys(namespace for namespace, _ in self._simulation.services):
             self.api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
             account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-            eventually(lambda path=account: self.api.call("GET", path)[0] == 200, deadline_s=30, what=account)  # type: ignore[misc]
+            eventually(lambda path=account: self.api.call("GET", path)[0] == 200, what=account)  # type: ignore[misc]
         for service in self._simulation.services.values():
             place = f"namespaces/{service.namespace}"
             made = self.api.create(f"/apis/apps/v1/{place}/deployments", manifests.deployment(service))

@@ -50,7 +50,7 @@ class WorldProcess:
         with os.fdopen(descriptor, "w") as sink:
             sink.write(self._plane.world_token)
         self.server.start()
-        self.server.wait_ready(self._ready, deadline_s=90)
+        self.server.wait_ready(self._ready)
 
     def _ready(self) -> bool:
         if not self._targets.exists():
