@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aiops import __version__
-from aiops.cli import ask, cases, definitions, incidents, replay, review, run
+from aiops.cli import ask, cases, definitions, drift, incidents, replay, review, run
 
 app = typer.Typer(
     name="aiops",
@@ -40,6 +40,7 @@ app.add_typer(review.app, name="review")
 app.command()(definitions.check)
 app.command("test")(cases.run_tests)
 app.command()(definitions.schema)
+app.command()(drift.drift)
 app.command()(ask.why)
 app.command()(ask.approve)
 app.command()(ask.reject)

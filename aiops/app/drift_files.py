@@ -1,0 +1,97 @@
+"""Two files compared, feature by feature. Neighbours: `adapters.tables` reads, `detect.population` measures, `detect.feature_drift` judges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aiops.adapters.tables import Column, Table, read_table
+from aiops.detect.feature_drift import Drifted, Judged, Levels, judge, overall
+from aiops.detect.population import CategoricalReference, Measured, NumericReference
+from aiops.domain.errors import DefinitionError, Problem
+
+IDENTIFIER_SHARE = 0.5
+"""A column of names of which more than this share are distinct identifies rows; it describes no population."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileDrift:
+    """The answer. `features` by name, the worst first; `skipped`: columns that are no features, and why."""
+
+    verdict: Drifted
+    reference: dict[str, Any]
+    current: dict[str, Any]
+    features: dict[str, dict[str, Any]]
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def compare_files(reference: Path, current: Path, *, features: Sequence[str] = (), bins: int = 10) -> FileDrift:
+    """Every column that both files have, or those named. Raises DefinitionError (a file or a name that cannot be used), OSError."""
+    before, now = read_table(reference), read_table(current)
+    names = _chosen(before, now, features)
+    measured: dict[str, Measured] = {}
+    kinds: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    missing = {name: "the current file does not have it" for name in names if name not in now.columns}
+    for name in names:
+        if name in missing:
+            continue
+        old, new = before.columns[name], now.columns[name]
+        if not features and (why := _no_feature(old, new)):
+            skipped[name] = why
+            continue
+        try:
+            kinds[name], measured[name] = _measure(old, new, bins)
+        except ValueError as error:
+            skipped[name] = str(error)
+    skipped |= {name: "the reference does not have it" for name in now.columns if name not in before.columns and not features}
+    judged = judge(measured, Levels())
+    rows = {name: _row(kinds[name], measured[name], judged[name]) for name in sorted(measured, key=lambda n: -measured[n].psi)}
+    rows = {name: {"kind": "missing", "verdict": Drifted.CRITICAL.value, "reason": why} for name, why in missing.items()} | rows
+    worst = overall([*(j.verdict for j in judged.values()), *(Drifted.CRITICAL for _ in missing)])
+    return FileDrift(worst, {"file": before.path, "rows": before.rows}, {"file": now.path, "rows": now.rows}, rows, skipped)
+
+
+def _chosen(before: Table, now: Table, features: Sequence[str]) -> list[str]:
+    unknown = [name for name in features if name not in before.columns]
+    if unknown:
+        allowed = ", ".join(before.columns)
+        raise DefinitionError(tuple(Problem(before.path, 1, name, f"no such column; there are: {allowed}") for name in unknown))
+    names = list(features) or list(before.columns)
+    if not any(name in now.columns for name in names):
+        raise DefinitionError((Problem(now.path, 1, "header", f"no column of the reference is here; it has: {', '.join(before.columns)}"),))
+    return names
+
+
+def _no_feature(old: Column, new: Column) -> str:
+    """Why a column describes no population, or empty."""
+    if (old.numbers is None and old.names is None) or (new.numbers is None and new.names is None):
+        return "a time"
+    if old.numbers is not None and new.numbers is not None and _rises(old.numbers) and _rises(new.numbers):
+        return "it only rises: an index or a time"
+    if old.names is not None and len(set(old.names)) > max(IDENTIFIER_SHARE * len(old.names), 50):
+        return "most values are distinct: an identifier"
+    return ""
+
+
+def _rises(values: Any) -> bool:
+    return len(values) >= 20 and bool(np.all(np.diff(values) > 0))
+
+
+def _measure(old: Column, new: Column, bins: int) -> tuple[str, Measured]:
+    """A column that is numbers in one file and names in the other is compared as names."""
+    if old.numbers is not None and new.numbers is not None:
+        return "numeric", NumericReference(old.numbers, bins).measure(new.numbers)
+    return "categorical", CategoricalReference(old.as_names()).measure(new.as_names())
+
+
+def _row(kind: str, m: Measured, judged: Judged) -> dict[str, Any]:
+    return {
+        "kind": kind, "psi": m.psi, "kl": m.kl, "js": m.js, "p": m.p, "verdict": judged.verdict.value, "reason": judged.reason,
+        "rows": m.size, "referenceRows": m.reference_size, "rowsPerIndependentRow": m.memory,
+        "histogram": {"bins": list(m.bins), "reference": list(m.reference), "current": list(m.current)},
+    }

@@ -1,0 +1,113 @@
+"""How far apart two counts may be by chance alone, also where neighbours in time resemble each other.
+
+For independent rows the two-sample statistic of Pearson follows chi-square with (bins - 1) degrees of freedom. Autocorrelated rows are worth fewer,
+and then it is a weighted sum of chi-squares, the weights being the eigenvalues of the long-run covariance of the bins' shares. That covariance is
+not assumed but looked up: the reference is cut into windows many times longer than its memory, and their shares are seen to vary so and so much (batch
+means; Flegal and Jones, Ann. Stat. 38, 2010). The weighted sum is taken for a scaled chi-square of the same mean and variance (Satterthwaite,
+Biometrics Bulletin 2, 1946), and, since the scale was estimated from a number of windows, for F. Neighbours: `population` asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.domain.series import Floats
+
+Counts = NDArray[np.int64]
+MAX_WINDOWS, MIN_WINDOWS, SHORTEST, MEMORIES = 40, 4, 25, 10
+"""At most and at least so many windows; none shorter than so many rows, nor than so many times the memory where that can be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The statistic without drift is about `scale` times chi-square with `freedom` degrees; both were learned from `windows` windows.
+
+    `memory`: rows that are worth one independent row, 1 where there is no autocorrelation.
+    """
+
+    scale: float
+    freedom: float
+    windows: int
+    memory: float
+
+
+def law(places: Counts, bins: int) -> Law:
+    """`places`: bin of each row of the reference, in order of time, 0..bins-1. Fewer than 100 rows are taken for independent."""
+    total = np.bincount(places, minlength=bins)
+    used = total > 0
+    plain = max(int(used.sum()) - 1, 1)
+    if len(places) < MIN_WINDOWS * SHORTEST:
+        return Law(1.0, float(plain), MIN_WINDOWS, 1.0)
+    memory = _memory(places)
+    length = int(max(SHORTEST, MEMORIES * memory, len(places) // MAX_WINDOWS))
+    number = max(len(places) // length, MIN_WINDOWS)
+    length = min(length, len(places) // number)
+    shape = (number, length)
+    flat = places[: number * length] + np.repeat(np.arange(number) * bins, length)
+    counts = np.bincount(flat, minlength=number * bins).reshape(number, bins)[:, used]
+    share = total[used] / len(places)
+    away = (counts / shape[1] - counts.sum(axis=0) / (number * length)) / np.sqrt(share) * np.sqrt(length)
+    return _matched(away, plain, number, memory)
+
+
+def _matched(away: Floats, plain: int, number: int, memory: float) -> Law:
+    """`away`: standardised shares of each window, (windows, bins). Never milder than the law of independent rows."""
+    spread = away.T @ away / (number - 1)
+    mean = float(np.trace(spread))
+    # Of few windows the square is too large by chance: the unbiased form for a sample covariance.
+    degrees = number - 1
+    square = (float((spread * spread).sum()) - mean * mean / degrees) * degrees**2 / (degrees**2 + degrees - 2)
+    if mean <= 0.0:
+        return Law(1.0, float(plain), number, memory)
+    square = min(max(square, mean * mean / plain), mean * mean)
+    freedom = mean * mean / square
+    return Law(max(mean, float(plain)) / freedom, freedom, number, memory)
+
+
+def _memory(places: Counts) -> float:
+    """Integrated autocorrelation time of the bins' ranks in rows, at least 1: pairs of lags are added while they are positive (Geyer, Stat. Sci. 7, 1992)."""
+    centred = places - places.mean()
+    power = float(centred @ centred)
+    if power == 0.0:
+        return 1.0
+    transformed = np.fft.rfft(centred, 2 * len(centred))
+    found = np.fft.irfft(transformed * np.conj(transformed))[: len(centred) // 4] / power
+    pairs = found[1 : len(found) - 1 : 2] + found[2 : len(found) : 2][: len(found[1 : len(found) - 1 : 2])]
+    stop = int(np.argmax(pairs <= 0.0)) if (pairs <= 0.0).any() else len(pairs)
+    return 1.0 + 2.0 * float(pairs[:stop].sum())
+
+
+def statistic(first: Counts, second: Counts) -> tuple[float, int]:
+    """Pearson's two-sample chi-square of counts and its degrees of freedom; bins empty on both sides do not count."""
+    used = (first + second) > 0
+    a, b = first[used].astype(np.float64), second[used].astype(np.float64)
+    if not a.sum() or not b.sum():
+        return 0.0, 0
+    ratio = np.sqrt(b.sum() / a.sum())
+    return float(np.sum((ratio * a - b / ratio) ** 2 / (a + b))), len(a) - 1
+
+
+def p_value(reference: Counts, current: Counts, chance: Law) -> float:
+    """The share of batches without drift that depart at least so far. 1 where there is only one bin."""
+    from scipy.special import fdtrc  # deferred: scipy is heavy
+
+    value, freedom = statistic(reference, current)
+    if freedom < 1:
+        return 1.0
+    # Bins that only the batch fills (a new category) add their degrees: the reference could not show how they vary.
+    extra = freedom - int((reference > 0).sum()) + 1
+    free = chance.freedom + extra
+    return float(fdtrc(free, (chance.windows - 1) * free, value / (chance.scale * free)))
+
+
+def holm(p_values: Floats, level: float) -> NDArray[np.bool_]:
+    """Which of many features depart, so that with no drift at all any is named in at most `level` of the batches (Holm, Scand. J. Stat. 6, 1979). NaN never does."""
+    known = np.nan_to_num(p_values, nan=1.0)
+    order = np.argsort(known, kind="stable")
+    passed = np.cumprod(known[order] <= level / np.arange(len(known), 0, -1)).astype(np.bool_)
+    named = np.zeros(len(known), dtype=np.bool_)
+    named[order[passed]] = True
+    return named
