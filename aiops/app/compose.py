@@ -14,7 +14,7 @@ import structlog
 
 from aiops.correlate.incident_flow import FlowPolicy
 from aiops.correlate.sight import SightPolicy
-from aiops.definitions.arguments import typed
+from aiops.definitions.arguments import retyped
 from aiops.definitions.cel import compile_expression
 from aiops.definitions.loader import Definitions
 from aiops.definitions.templates import render
@@ -101,7 +101,7 @@ def assemble(outside: Outside, settings: Settings, *, dry_run: bool, owner: str,
     executor = Executor(
         store=o.store, acting=o.acting, rehearsal=o.rehearsal, metric_sources=o.sources.metrics, clock=o.clock, owner=owner,
         compile=compile_expression, telemetry=o.telemetry, settings=EngineSettings(approval_ttl=settings.incidents.approval_expires),
-        tell=tell, permit=guarding.permit, channels=channels(routes), log_sources=o.sources.logs,
+        tell=tell, permit=guarding.permit, channels=channels(routes), log_sources=o.sources.logs, render=render, convert=convert,
     )
     decider = Decider(
         DeciderParts(
@@ -148,7 +148,7 @@ def start(core: Core, definitions: Definitions) -> None:
 
 def convert(action: str, name: str, value: Any) -> Any:
     """A rendered argument in its parameter's type. Raises ValueError."""
-    return typed(SPECS[action].parameters[name], value)
+    return retyped(SPECS[action].parameters[name], value)
 
 
 def sight_policies(settings: Settings, outside: Outside) -> dict[str, SightPolicy]:

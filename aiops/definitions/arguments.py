@@ -1,34 +1,43 @@
 """A step's arguments against what its action declares: names, types, bounds; templates where text is taken.
 
-Neighbours: `compile_runbooks` calls it at load; `remediate.planner` renders what is still a template and types it again through `typed`.
+Neighbours: `step_checks` calls it at load; what is still a template is rendered by `remediate.planner` or, late, by `execution.late`, and typed by `retyped`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from aiops.definitions.fields import RUNBOOK_NAMES
 from aiops.definitions.problems import suggestion
-from aiops.definitions.templates import check_template, templated
+from aiops.definitions.templates import check_template
 from aiops.domain.duration import parse_duration
 from aiops.domain.runbook import ActionSpec, ParamSpec
+from aiops.domain.templated import templated
 
 MAX_TEXT = 4000
 
 _CHANGE = re.compile(r"[+-][0-9]{1,6}(\.[0-9]{1,6})?%?")
 _TEXTUAL = ("string", "quantity-change")
+_SCALAR = (*_TEXTUAL, "int", "float", "bool", "duration")
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
+_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
-def check_arguments(action: ActionSpec, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Typed arguments with the defaults filled in (durations in seconds), and what is wrong as (name, message) pairs."""
+def check_arguments(
+    action: ActionSpec, given: Mapping[str, Any], names: Collection[str] = RUNBOOK_NAMES
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Typed arguments with the defaults filled in (durations in seconds), and what is wrong as (name, message) pairs.
+
+    `names`: what templates may speak of.
+    """
     typed_arguments: dict[str, Any] = {name: p.default for name, p in action.parameters.items() if p.default is not None}
     wrong = [(name, suggestion(f"the action {action.name} takes no {name!r}", name, list(action.parameters))) for name in given if name not in action.parameters]
     for name, parameter in action.parameters.items():
         if name in given:
             try:
-                typed_arguments[name] = typed(parameter, given[name], templates=True)
+                typed_arguments[name] = typed(parameter, given[name], templates=names)
             except ValueError as error:
                 wrong.append((name, str(error)))
         elif parameter.required:
@@ -44,12 +53,15 @@ def _choices(action: ActionSpec, given: Mapping[str, Any]) -> Iterator[tuple[str
             yield group[0], f"the action {action.name} needs exactly one of {', '.join(group)} (now: {', '.join(found) or 'none'})"
 
 
-def typed(parameter: ParamSpec, value: Any, *, templates: bool = False) -> Any:
-    """The value in the parameter's type: durations become seconds, a whole float an int. Raises ValueError with what is allowed."""
+def typed(parameter: ParamSpec, value: Any, *, templates: Collection[str] = ()) -> Any:
+    """The value in the parameter's type: durations become seconds, a whole float an int. Raises ValueError with what is allowed.
+
+    `templates`: the names that a template in place of the value may speak of; it stays as it is. Empty: none is taken.
+    """
     if templates and isinstance(value, str) and templated(value):
-        if parameter.type not in _TEXTUAL:
-            raise ValueError(f"a template stands only where text is taken; this must be {wanted(parameter)}")
-        check_template(value, RUNBOOK_NAMES)
+        if parameter.type not in _SCALAR:
+            raise ValueError(f"a template stands only in place of a text or number; this must be {wanted(parameter)}")
+        check_template(value, templates)
         return value
     if parameter.type == "strings":
         if not isinstance(value, (list, tuple)):
@@ -64,6 +76,22 @@ def typed(parameter: ParamSpec, value: Any, *, templates: bool = False) -> Any:
         if (low is not None and result < low) or (high is not None and result > high):
             raise ValueError(f"{value!r} is out of bounds; it must be {wanted(parameter)}")
     return result
+
+
+def retyped(parameter: ParamSpec, value: Any) -> Any:
+    """What a template came to, in the parameter's type: a number, a truth value or a duration is read from its text. Raises ValueError."""
+    if not isinstance(value, str) or parameter.type in _TEXTUAL:
+        return typed(parameter, value)
+    text = value.strip()
+    if parameter.type == "int" and _WHOLE.fullmatch(text):
+        return typed(parameter, int(text))
+    if parameter.type == "float" and _DECIMAL.fullmatch(text):
+        return typed(parameter, float(text))
+    if parameter.type == "bool" and text in ("true", "false"):
+        return typed(parameter, text == "true")
+    if parameter.type == "duration" and _DECIMAL.fullmatch(text):  # a duration that was typed before is shown as its seconds
+        return typed(parameter, f"{text}s")
+    return typed(parameter, text)
 
 
 def _converted(parameter: ParamSpec, value: Any) -> Any:

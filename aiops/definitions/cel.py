@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from aiops.domain.errors import ExpressionError, trimmed
+from aiops.domain.templated import indexed_expression
 
 MAX_LENGTH = 4096
 
@@ -101,7 +102,7 @@ def compile_expression(text: str, vocabulary: str) -> CelExpression:
 @lru_cache(maxsize=1024)
 def _compiled(text: str, vocabulary: str) -> CelExpression:
     try:
-        compiled = _environment(vocabulary).compile(text)
+        compiled = _environment(vocabulary).compile(indexed_expression(text))
     except (RuntimeError, ValueError, TypeError) as error:
         raise ValueError(_explained(str(error), vocabulary)) from error
     kind = compiled.return_type().name()

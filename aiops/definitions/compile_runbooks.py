@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from aiops.definitions.arguments import check_arguments
 from aiops.definitions.cel import compile_expression
+from aiops.definitions.fields import RUNBOOK_NAMES
 from aiops.definitions.problems import suggestion
 from aiops.definitions.schema_runbooks import RunbookModel, StepModel, VerifyModel
 from aiops.definitions.source_names import Meant, meant, sighted
@@ -77,7 +78,7 @@ def _step(model: StepModel, action: ActionSpec) -> StepSpec:
     return StepSpec(
         name=model.name,
         action=model.action,
-        arguments=check_arguments(action, model.arguments)[0],
+        arguments=check_arguments(action, model.arguments, (*RUNBOOK_NAMES, "steps"))[0],
         needs=tuple(model.needs),
         when=compile_expression(model.when, "step") if model.when is not None else None,
         timeout=model.timeout,

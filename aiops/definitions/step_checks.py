@@ -15,6 +15,7 @@ from aiops.definitions.problems import suggestion
 from aiops.definitions.step_targets import check_target
 from aiops.definitions.yaml_tree import Path
 from aiops.domain.runbook import ActionSpec
+from aiops.domain.templated import step_names, step_names_of
 
 Wrong = tuple[Path, str]
 
@@ -28,17 +29,19 @@ class _Step:
     needs: tuple[str, ...]
     arguments: Mapping[str, Any]
     target: Any
+    when: str
 
 
 def _read(data: Any) -> _Step:
     given = data if isinstance(data, dict) else {}
-    needs, arguments, action = given.get("needs"), given.get("arguments"), given.get("action")
+    needs, arguments, action, when = (given.get(key) for key in ("needs", "arguments", "action", "when"))
     return _Step(
         str(given.get("name", "")),
         action if isinstance(action, str) else None,
         tuple(map(str, needs)) if isinstance(needs, list) else (),
         arguments if isinstance(arguments, dict) else {},
         given.get("target"),
+        when if isinstance(when, str) else "",
     )
 
 
@@ -46,6 +49,9 @@ def check_steps(data: Any, actions: Mapping[str, ActionSpec]) -> Iterator[Wrong]
     """(path, message) for what is wrong with a runbook's steps beyond the schema: names, order, actions and their arguments. `data`: the plain list."""
     steps = [_read(step) for step in data] if isinstance(data, list) else []
     names = [step.name for step in steps]
+    needs: dict[str, list[str]] = {}
+    for step in steps:
+        needs.setdefault(step.name, []).extend(step.needs)
     for index, step in enumerate(steps):
         base: Path = ("steps", index)
         if step.name and names.index(step.name) != index:
@@ -53,20 +59,43 @@ def check_steps(data: Any, actions: Mapping[str, ActionSpec]) -> Iterator[Wrong]
         for place, need in enumerate(step.needs):
             if need not in names:
                 yield (*base, "needs", place), suggestion(f"no step {need!r} in this runbook", need, names)
-        for path, message in _check_action(step, actions):
+        for path, message in (*_check_action(step, actions), *_check_references(step, waited_for(step.name, needs), names)):
             yield (*base, *path), message
-    needs: dict[str, list[str]] = {}
-    for step in steps:
-        needs.setdefault(step.name, []).extend(step.needs)
     if cycle := find_cycle(needs):
         yield ("steps", names.index(cycle[0]), "needs"), f"the steps wait for each other: {' → '.join(cycle)}; break the circle"
+
+
+def _check_references(step: _Step, before: Collection[str], names: list[str]) -> Iterator[Wrong]:
+    """Templates and conditions speak only of steps that are surely done by then; paths within the step."""
+    spoken: list[tuple[Path, tuple[str, ...]]] = [(("arguments", name), step_names(value)) for name, value in step.arguments.items()]
+    spoken.append((("when",), step_names_of(step.when)))
+    for path, found in spoken:
+        for name in found:
+            if not name:
+                yield path, "a step is named as steps.NAME.output.KEY"
+            elif name not in names:
+                yield path, suggestion(f"no step {name!r} in this runbook", name, names)
+            elif name not in before:
+                yield path, f"the step {step.name!r} does not wait for {name!r}, so there may be no output yet; add it to needs"
+
+
+def waited_for(name: str, needs: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """All steps that are done before this one begins."""
+    found: set[str] = set()
+    todo = list(needs.get(name, ()))
+    while todo:
+        need = todo.pop()
+        if need not in found:
+            found.add(need)
+            todo.extend(needs.get(need, ()))
+    return frozenset(found)
 
 
 def _check_action(step: _Step, actions: Mapping[str, ActionSpec]) -> Iterator[Wrong]:
     """The action, what it is given, and what it works on; paths within the step."""
     action = actions.get(step.action) if step.action is not None else None
     if action is not None:
-        for name, message in check_arguments(action, step.arguments)[1]:
+        for name, message in check_arguments(action, step.arguments, (*RUNBOOK_NAMES, "steps"))[1]:
             yield ("arguments", name), message
     elif step.action is not None:
         yield ("action",), suggestion(f"no action {step.action!r}", step.action, sorted(actions))

@@ -10,9 +10,10 @@ from typing import Any
 
 from aiops.definitions.problems import suggestion
 from aiops.definitions.schema_runbooks import TargetModel
-from aiops.definitions.templates import check_template, templated
+from aiops.definitions.templates import check_template
 from aiops.domain.runbook import ActionSpec, TargetSpec
 from aiops.domain.target import KINDS, valid_name
+from aiops.domain.templated import templated
 
 
 def check_target(given: Any, action: ActionSpec | None, names: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from aiops.definitions import filters
 from aiops.domain.errors import ExpressionError, trimmed
+from aiops.domain.templated import indexed
 
 MAX_TEMPLATE = 8192
 MAX_OUTPUT = 16_384
@@ -41,7 +42,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             return obj[argument] if argument in obj else self.undefined(name=argument)
         if isinstance(obj, (list, tuple)) and isinstance(argument, int):
             return obj[argument] if -len(obj) <= argument < len(obj) else self.undefined(name=str(argument))
-        return self.undefined(obj=obj, name=str(argument))
+        return obj if isinstance(obj, jinja2.Undefined) else self.undefined(obj=obj, name=str(argument))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         return self.getitem(obj, attribute)
@@ -76,15 +77,10 @@ def check_template(template: str, names: Iterable[str], *, promql: bool = False)
     """Raises ValueError if it does not parse, uses what is not allowed, or a name that is not one of `names`."""
     compiled_template(template, promql=promql)
     allowed = sorted(names)
-    tree = _environment(promql=promql).parse(template)
+    tree = _environment(promql=promql).parse(indexed(template))
     unknown = sorted(meta.find_undeclared_variables(tree) - set(allowed))
     if unknown:
         raise ValueError(f"unknown name {unknown[0]!r} in the template; allowed: {', '.join(allowed)}")
-
-
-def templated(text: str) -> bool:
-    """Whether anything in the text is to be rendered."""
-    return "{{" in text or "{%" in text
 
 
 def sample_of(template: str) -> str:
@@ -111,7 +107,7 @@ def compiled_template(template: str, *, promql: bool = False) -> jinja2.Template
     """Parsed, checked and compiled; raises ValueError with the line and what is allowed."""
     if len(template) > MAX_TEMPLATE:
         raise ValueError(f"the template has {len(template)} characters; at most {MAX_TEMPLATE} are allowed")
-    environment = _environment(promql=promql)
+    environment, template = _environment(promql=promql), indexed(template)
     try:
         tree = environment.parse(template)
         _check_nodes(tree)

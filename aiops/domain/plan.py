@@ -17,7 +17,10 @@ from aiops.domain.target import TargetRef
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step with its arguments rendered and typed. `when` is text of the `step` vocabulary, empty for always; `target` None is the plan's."""
+    """One step with its arguments rendered and typed. `when` is text of the `step` vocabulary, empty for always; `target` None is the plan's.
+
+    `late` names the arguments that speak of other steps' outputs: they stay templates and are rendered and typed when the step begins.
+    """
 
     name: str
     action: str
@@ -28,6 +31,7 @@ class PlannedStep:
     retry: Retry = field(default_factory=Retry)
     on_failure: OnFailure = OnFailure.STOP
     target: TargetRef | None = None
+    late: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiops.domain.decision import Decision, Stage
+from aiops.domain.errors import ExpressionError
 from aiops.domain.execution import EntryKind, Execution, ExecutionState, JournalEntry, Lease
-from aiops.domain.expression import Compiler
+from aiops.domain.expression import Compiler, Renderer
 from aiops.domain.ids import operation_key
 from aiops.domain.message import Message
 from aiops.domain.outcome import Outcome, Result, Verdict
@@ -33,6 +34,8 @@ from aiops.ports.telemetry import NullTelemetry, Telemetry
 
 log = logging.getLogger(__name__)
 
+Convert = Callable[[str, str, Any], Any]
+"""Action, argument and rendered text in, typed value out; raises ValueError saying what is allowed."""
 Permit = Callable[[Execution], Verdict | None]
 """Asked before each effect; a verdict that refuses ends the run before the effect is sent."""
 
@@ -46,6 +49,17 @@ class Hands:
     simulated: bool
     outbound: Outbound = field(default_factory=ClosedOutbound)
     alerts: Silences = field(default_factory=NoSilences)
+
+
+def unrendered(template: str, variables: Mapping[str, Any], *, promql: bool = False) -> str:  # noqa: ARG001 (the protocol's signature)
+    """Where nobody gave a renderer, what is to be rendered is an error."""
+    raise ExpressionError(f"no renderer was given for {template[:80]!r}")
+
+
+def untyped(action: str, name: str, value: Any) -> Any:
+    """Where nobody gave a converter, texts stay texts."""
+    del action, name
+    return value
 
 
 def _silent(execution: Execution) -> None:
@@ -70,6 +84,8 @@ class Desk:
     permit: Permit = lambda _execution: None
     channels: Channels = lambda _severity, _target: ("",)
     logs: Mapping[str, LogSource] = field(default_factory=dict)
+    render: Renderer = unrendered
+    convert: Convert = untyped
 
     def hands(self, execution: Execution) -> Hands:
         """A simulated run goes through the rehearsal's hands, whatever the daemon was started as."""

@@ -14,7 +14,7 @@ from aiops.domain.command import Command
 from aiops.domain.decision import Decision
 from aiops.domain.errors import AiopsError, CommandError, LeaseLostError
 from aiops.domain.execution import EntryKind, Execution, ExecutionState, JournalEntry, StepRun
-from aiops.domain.expression import Compiler
+from aiops.domain.expression import Compiler, Renderer
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident
 from aiops.domain.outcome import Outcome, Result
@@ -23,7 +23,7 @@ from aiops.domain.runbook import Mode
 from aiops.execution import approval, forward, undo, verify
 from aiops.execution.actions.contract import Action, Channels
 from aiops.execution.actions.registry import REGISTRY
-from aiops.execution.desk import Desk, Hands, Permit, ids, log
+from aiops.execution.desk import Convert, Desk, Hands, Permit, ids, log, unrendered, untyped
 from aiops.execution.leases import Leases, lease_names
 from aiops.execution.preview import pre_states, preview
 from aiops.execution.progress import begun
@@ -63,6 +63,8 @@ class Executor:
         channels: Channels | None = None,
         actions: Mapping[str, Action] | None = None,
         log_sources: Mapping[str, LogSource] | None = None,
+        render: Renderer | None = None,
+        convert: Convert | None = None,
     ) -> None:
         settings = settings or EngineSettings()
         self._leases = Leases(store, clock, owner, settings)
@@ -70,7 +72,7 @@ class Executor:
             store=store, acting=acting, rehearsal=rehearsal, sources=metric_sources, clock=clock, leases=self._leases, compile=compile,
             settings=settings, telemetry=telemetry or NullTelemetry(), actions=actions or REGISTRY, tell=tell,
             permit=permit or (lambda _execution: None), channels=channels or (lambda _severity, _target: ("",)),
-            logs=log_sources or {},
+            logs=log_sources or {}, render=render or unrendered, convert=convert or untyped,
         )
         self._owner = owner
         self._known: set[str] = set()

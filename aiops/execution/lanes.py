@@ -28,8 +28,8 @@ class Lane(Protocol):
         """The step's part of the operation key."""
         ...
 
-    def arguments(self, step: PlannedStep, run: StepRun) -> Mapping[str, Any]:
-        """What the action is given."""
+    def arguments(self, step: PlannedStep, run: StepRun) -> Mapping[str, Any] | None:
+        """What the action is given; None: what the step says."""
         ...
 
     def objection(self, execution: Execution, run: StepRun, prepared: Prepared) -> Result | None:
@@ -66,9 +66,9 @@ class Forward:
         """The step's name."""
         return step.name
 
-    def arguments(self, step: PlannedStep, run: StepRun) -> Mapping[str, Any]:  # noqa: ARG002 (the protocol's signature)
+    def arguments(self, step: PlannedStep, run: StepRun) -> Mapping[str, Any] | None:  # noqa: ARG002 (the protocol's signature)
         """As planned."""
-        return step.arguments
+        return None
 
     def objection(self, execution: Execution, run: StepRun, prepared: Prepared) -> Result | None:  # noqa: ARG002 (the protocol's signature)
         """Only that it is another object than the one approved or tried before."""
@@ -97,7 +97,7 @@ class Backward:
         """Apart from the forward keys of the step."""
         return f"{step.name}~undo"
 
-    def arguments(self, step: PlannedStep, run: StepRun) -> Mapping[str, Any]:  # noqa: ARG002 (the protocol's signature)
+    def arguments(self, step: PlannedStep, run: StepRun) -> Mapping[str, Any] | None:  # noqa: ARG002 (the protocol's signature)
         """The inverse that was recorded with the intent."""
         return run.inverse
 

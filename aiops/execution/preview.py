@@ -26,6 +26,8 @@ def preview(desk: Desk, plan: Plan) -> tuple[Change, ...]:
 def _preview(desk: Desk, plan: Plan, step: PlannedStep) -> Change:
     target = plan.target_of(step)
     nothing = Change(step.name, step.action, str(target), "", "", "none")
+    if step.late:
+        return replace(nothing, note=f"cannot be foreseen: {', '.join(step.late)} {'is' if len(step.late) == 1 else 'are'} known only when the step begins")
     if target.context not in desk.rehearsal.clusters:
         return replace(nothing, note=f"cannot be foreseen: UnknownCluster: no cluster {target.context!r} in the settings")
     try:
@@ -49,6 +51,8 @@ def pre_states(desk: Desk, plan: Plan) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _pre_state(desk: Desk, plan: Plan, step: PlannedStep) -> Mapping[str, Any]:
+    if step.late:
+        return {}  # not known yet, and so not what the approval stands on
     try:
         context = desk.plan_context(plan, plan.target_of(step), desk.rehearsal, operation_key(plan.id, step.name, 0))
         prepared: Prepared = desk.actions[step.action].prepare(context, step.arguments)

@@ -18,6 +18,7 @@ from aiops.domain.incident import Incident
 from aiops.domain.plan import Plan, PlannedStep, PlannedVerify
 from aiops.domain.runbook import Runbook, StepSpec, TargetSpec, VerifySpec
 from aiops.domain.target import KINDS, TargetRef, valid_name
+from aiops.domain.templated import is_late, templated
 
 Convert = Callable[[str, str, Any], Any]
 """Action, argument and rendered text in, typed value out; raises ValueError saying what is allowed."""
@@ -73,25 +74,29 @@ def plan_hash(runbook_hash: str, target: TargetRef, steps: tuple[PlannedStep, ..
 
 
 def _step(step: StepSpec, facts: Mapping[str, Any], target: TargetRef, render: Renderer, convert: Convert) -> PlannedStep:
+    late = tuple(name for name, value in step.arguments.items() if is_late(value))
     return PlannedStep(
         name=step.name,
         action=step.action,
-        arguments={name: _argument(step, name, value, facts, render, convert) for name, value in step.arguments.items()},
+        arguments={
+            name: value if name in late else _argument(step, name, value, facts, render, convert) for name, value in step.arguments.items()
+        },
         needs=step.needs,
         when=step.when.text if step.when is not None else "",
         timeout=step.timeout,
         retry=step.retry,
         on_failure=step.on_failure,
+        late=late,
         target=None if step.target is None else _target(step.name, step.target, target, facts, render),
     )
 
 
 def _argument(step: StepSpec, name: str, value: Any, facts: Mapping[str, Any], render: Renderer, convert: Convert) -> Any:
     """What is a template is rendered and typed again; the rest was typed when the file was loaded."""
-    if not _templated(value):
+    if not templated(value):
         return value
     try:
-        rendered = render(value, facts) if isinstance(value, str) else tuple(render(v, facts) if _templated(v) else v for v in value)
+        rendered = render(value, facts) if isinstance(value, str) else tuple(render(v, facts) if templated(v) else v for v in value)
         return convert(step.action, name, rendered)
     except (ExpressionError, ValueError) as error:
         raise ExpressionError(f"step {step.name}, argument {name}: {error}") from error
@@ -102,7 +107,7 @@ def _target(step: str, spec: TargetSpec, main: TargetRef, facts: Mapping[str, An
     given = {}
     for name, text in (("kind", spec.kind), ("namespace", spec.namespace), ("name", spec.name), ("context", spec.context)):
         try:
-            given[name] = render(text, facts) if _templated(text) else text
+            given[name] = render(text, facts) if templated(text) else text
         except ExpressionError as error:
             raise ExpressionError(f"step {step}, target.{name}: {error}") from error
         if text and not given[name]:
@@ -117,12 +122,6 @@ def _target(step: str, spec: TargetSpec, main: TargetRef, facts: Mapping[str, An
     if KINDS[kind].namespaced and not valid_name(namespace):
         raise ExpressionError(f"step {step}, target.namespace: no namespace can be named {trimmed(namespace, 80)!r}")
     return TargetRef(kind, namespace, name, given["context"] or main.context)
-
-
-def _templated(value: Any) -> bool:
-    if isinstance(value, str):
-        return "{{" in value or "{%" in value
-    return isinstance(value, list | tuple) and any(_templated(v) for v in value)
 
 
 def _verify(spec: VerifySpec, facts: Mapping[str, Any], render: Renderer) -> PlannedVerify:

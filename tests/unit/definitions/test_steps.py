@@ -58,3 +58,39 @@ def test_a_target_that_cannot_be(tmp_path: Path, target: str, message: str) -> N
 def test_what_stands_in_no_namespace_takes_none(tmp_path: Path) -> None:
     (line,) = wrong(tmp_path, "- {name: a, action: wait, arguments: {for: 1s}, target: {kind: Node, namespace: shop}}\n")
     assert line == "6: steps[0].target.namespace: a Node stands in no namespace; leave it out"
+
+
+TWO = "- {name: tell-them, action: notify, arguments: {message: x}}\n"
+
+
+def test_arguments_and_conditions_speak_of_steps_that_are_done(tmp_path: Path) -> None:
+    text = "{{ steps.tell-them.output.channels | join }}"
+    made = runbook(
+        tmp_path,
+        TWO + f"- {{name: b, action: wait, arguments: {{for: '{{{{ steps.tell-them.output.seconds }}}}'}}, needs: [tell-them]}}\n"
+        f"- {{name: c, action: notify, arguments: {{message: '{text}'}}, needs: [b], when: steps.tell-them.outcome == 'succeeded'}}\n",
+    )
+    assert made.steps[1].arguments["for"] == "{{ steps.tell-them.output.seconds }}"
+    assert made.steps[2].arguments["message"] == text
+    assert made.steps[2].when is not None
+    assert made.steps[2].when.evaluate({"steps": {"tell-them": {"outcome": "succeeded"}}}) is True
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("arguments: {message: '{{ steps.tel.output.x }}'}", "7: steps[1].arguments.message: no step 'tel' in this runbook; allowed: tell-them, b"),
+        (
+            "arguments: {message: '{{ steps.tell-them.output.x }}'}",
+            "7: steps[1].arguments.message: the step 'b' does not wait for 'tell-them', so there may be no output yet; add it to needs",
+        ),
+        ("arguments: {message: '{{ steps | join }}'}, needs: [tell-them]", "7: steps[1].arguments.message: a step is named as steps.NAME.output.KEY"),
+        (
+            "arguments: {message: x}, when: steps.tell-them.outcome == 'failed'",
+            "7: steps[1].when: the step 'b' does not wait for 'tell-them', so there may be no output yet; add it to needs",
+        ),
+        ("arguments: {message: x}, when: size(steps) > 0", "7: steps[1].when: a step is named as steps.NAME.output.KEY"),
+    ],
+)
+def test_what_a_step_cannot_speak_of(tmp_path: Path, step: str, message: str) -> None:
+    assert wrong(tmp_path, TWO + f"- {{name: b, action: notify, {step}}}\n") == [message]

@@ -20,7 +20,9 @@ from aiops.adapters.memory_outbound import MemoryOutbound
 from aiops.adapters.outbound_policy import Allowed
 from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.adapters.store import open_store
+from aiops.app.compose import convert
 from aiops.definitions.cel import compile_expression
+from aiops.definitions.templates import render
 from aiops.domain.command import Command, CommandKind
 from aiops.domain.errors import SourceUnavailableError
 from aiops.domain.execution import Execution
@@ -125,7 +127,7 @@ class Stage:
             acting = rehearsal
         self.executor = Executor(
             store=store or self.store, acting=acting, rehearsal=rehearsal, metric_sources={"prometheus": self.source}, clock=self.time,
-            owner=owner, compile=compile_expression, settings=self.settings, tell=self.told.append, permit=lambda _execution: self.verdict,
+            owner=owner, compile=compile_expression, render=render, convert=convert, settings=self.settings, tell=self.told.append, permit=lambda _execution: self.verdict,
             channels=lambda severity, _target: (f"#{severity}",),
         )
         return self.executor

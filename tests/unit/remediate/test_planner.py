@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiops.definitions.arguments import typed
+from aiops.definitions.arguments import retyped
 from aiops.definitions.cel import compile_expression
 from aiops.definitions.templates import render
 from aiops.domain.errors import ExpressionError
@@ -22,7 +22,7 @@ from tests.unit.remediate.shop import CHECKOUT, START, make_incident
 
 
 def convert(action: str, name: str, value: Any) -> Any:
-    return typed(SPECS[action].parameters[name], value)
+    return retyped(SPECS[action].parameters[name], value)
 
 
 RUNBOOK = Runbook(
@@ -124,3 +124,19 @@ def test_a_target_that_cannot_be_is_no_plan(fields: dict[str, str], words: str) 
     with pytest.raises(ExpressionError) as raised:
         with_target(**fields)
     assert str(raised.value).startswith(words)
+
+
+def test_what_speaks_of_other_steps_stays_a_template_and_the_hash_covers_it() -> None:
+    tell = replace(RUNBOOK.steps[1], arguments={"message": "{{ target.name }}: {{ steps.scale.output.to }}", "severity": "warning"})
+    made = plan(replace(RUNBOOK, steps=(RUNBOOK.steps[0], tell)))
+    assert made.steps[1].late == ("message",)
+    assert made.steps[1].arguments["message"] == "{{ target.name }}: {{ steps.scale.output.to }}"
+    other = replace(tell, arguments={**tell.arguments, "message": "{{ steps.scale.output.from }}"})
+    assert made.hash != plan(replace(RUNBOOK, steps=(RUNBOOK.steps[0], other))).hash
+
+
+def test_a_number_may_come_from_a_template() -> None:
+    steps = (StepSpec("scale", "scale", {"to": "{{ incident.signals }}"}),)
+    assert plan(replace(RUNBOOK, steps=steps)).steps[0].arguments == {"to": 1}
+    with pytest.raises(ExpressionError, match=r"step scale, argument to: must be a whole number .*, not 'checkout'"):
+        plan(replace(RUNBOOK, steps=(StepSpec("scale", "scale", {"to": "{{ target.name }}"}),)))

@@ -1,0 +1,57 @@
+"""Which values of a runbook are templates, and which of them can only be rendered while it runs. Texts as the author wrote them, never rendered ones.
+
+Neighbours: `definitions` checks templates, `remediate.planner` renders the early ones, `execution.late` the late ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_STEPS = re.compile(r"(?<![\w.])steps\b")
+_KEBAB = re.compile(r"(?<![\w.])steps\.([a-z0-9]+(?:-[a-z0-9]+)+)(?=\.)")
+_NAMED = re.compile(r"(?<![\w.])steps(?:\.([A-Za-z0-9_]+)|\[\s*(?:\"([^\"]*)\"|'([^']*)')\s*\])")
+
+
+def templated(value: Any) -> bool:
+    """Whether anything in a text, or in a list or map of texts, is to be rendered."""
+    return any("{{" in text or "{%" in text for text in _texts(value))
+
+
+def is_late(value: Any) -> bool:
+    """Whether a template speaks of other steps: they must have run before it can be rendered."""
+    return any(_STEPS.search(block) for text in _texts(value) for block in _BLOCK.findall(text))
+
+
+def indexed(template: str) -> str:
+    """`steps.tell-people.output` as `steps["tell-people"].output` within the template's blocks: a hyphen would be a minus."""
+    return _BLOCK.sub(lambda block: indexed_expression(block.group()), template)
+
+
+def indexed_expression(text: str) -> str:
+    """The same for an expression."""
+    return _KEBAB.sub(r'steps["\1"]', text)
+
+
+def step_names(value: Any) -> tuple[str, ...]:
+    """The steps that the templates in a value speak of, each once; an empty name where it speaks of all of them."""
+    return tuple(dict.fromkeys(name for text in _texts(value) for block in _BLOCK.findall(text) for name in step_names_of(block)))
+
+
+def step_names_of(expression: str) -> tuple[str, ...]:
+    """The steps that an expression speaks of, each once; an empty name where it speaks of `steps` otherwise than `steps.NAME` or `steps["NAME"]`."""
+    text = indexed_expression(expression)
+    named = [next(filter(None, found.groups()), "") for found in _NAMED.finditer(text)]
+    return tuple(dict.fromkeys([*named, *([""] if len(_STEPS.findall(text)) > len(named) else [])]))
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in _texts(item)]
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _texts(item)]
+    return []
