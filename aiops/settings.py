@@ -6,6 +6,7 @@ file: only names of files that hold them. Neighbours: `app` reads a file through
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from aiops.domain.duration import parse_duration
 from aiops.domain.outcome import GuardMode
+from aiops.domain.url import url_parts
 
 
 def _duration(value: Any) -> float:
@@ -98,6 +100,47 @@ class CacheSettings(Model):
     url: str = Field(pattern=r"^rediss?://")
     password_file: str = ""
     timeout: Span = 5.0
+
+
+class OutboundEntry(Model):
+    """Requests whose URL begins with `url`; who we are there stands in files, never in a runbook."""
+
+    url: str
+    methods: tuple[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], ...] = Field(default=("GET", "HEAD", "POST"), min_length=1)
+    addresses: tuple[str, ...] = ()
+    """Networks that the host may lead to besides public addresses; clouds' metadata addresses only if that very one stands here."""
+    headers: dict[str, str] = {}
+    header_files: dict[str, str] = {}
+    auth: Auth = Auth()
+    tls: Tls = Tls()
+
+    @model_validator(mode="after")
+    def _sound(self) -> OutboundEntry:
+        if url_parts(self.url).query:
+            raise ValueError("url: a prefix has no query")
+        for address in self.addresses:
+            ipaddress.ip_network(address)
+        return self
+
+
+class OutboundSettings(Model):
+    """Where runbooks may send HTTP requests. Empty: nowhere."""
+
+    allow: tuple[OutboundEntry, ...] = ()
+
+
+class AlertmanagerSettings(Model):
+    """Where runbooks may silence alerts. Without a URL nowhere."""
+
+    url: str = ""
+    auth: Auth = Auth()
+    tls: Tls = Tls()
+
+    @model_validator(mode="after")
+    def _sound(self) -> AlertmanagerSettings:
+        if self.url and url_parts(self.url).query:
+            raise ValueError("url: a base address has no query")
+        return self
 
 
 class SlackRoute(Model):
@@ -195,6 +238,8 @@ class Settings(BaseSettings):
     sources: dict[str, SourceSettings] = {}
     clusters: tuple[ClusterSettings, ...] = ()
     caches: dict[str, CacheSettings] = {}
+    outbound: OutboundSettings = OutboundSettings()
+    alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     slack: SlackSettings = SlackSettings()
     web: WebSettings = WebSettings()
     guards: GuardSettings = GuardSettings()

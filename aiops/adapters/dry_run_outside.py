@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aiops.adapters.outbound_policy import check_request
 from aiops.domain.errors import OutsideRefusedError
 from aiops.ports.alerts import AlertSilence, Silences, SilenceWrite
 from aiops.ports.outbound import Outbound, OutboundAnswer, OutboundRequest
@@ -23,6 +24,7 @@ class DryRunOutbound:
         """Nothing leaves."""
         if refused := self._outbound.refusal(request.method, request.url):
             raise OutsideRefusedError("NotAllowed", refused)
+        check_request(request)
         return OutboundAnswer(0, applied=False)
 
 

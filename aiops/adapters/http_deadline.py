@@ -2,7 +2,7 @@
 
 The response's socket is read through `_DeadlineReader`, which shortens the socket's time-out to what remains. So a server that
 drips its status line, its headers or its body is cut off on time, with no watcher thread.
-Neighbour: `adapters.http`, the only user. Name resolution is the system's own and is not covered.
+Neighbours: `adapters.http`, `adapters.one_shot`. Name resolution is the system's own and is not covered.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class _DeadlineReader(io.RawIOBase):
             super().close()
 
 
-class _DeadlineResponse(http.client.HTTPResponse):
+class DeadlineResponse(http.client.HTTPResponse):
     """Takes the limit that stands while the request is sent."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
@@ -91,11 +91,11 @@ class _DeadlineResponse(http.client.HTTPResponse):
 
 
 class _Http(HTTPConnection):
-    response_class = _DeadlineResponse
+    response_class = DeadlineResponse
 
 
 class _Https(HTTPSConnection):
-    response_class = _DeadlineResponse
+    response_class = DeadlineResponse
 
 
 class _HttpPool(urllib3.HTTPConnectionPool):

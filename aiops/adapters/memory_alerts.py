@@ -91,6 +91,7 @@ def _malformed(matcher: Matcher) -> str:
 
 
 def takes_empty(matcher: Matcher) -> bool:
-    """Whether it holds where the label is missing."""
-    held = re.fullmatch(matcher.value, "") is not None if matcher.regex else not matcher.value
-    return held == matcher.equal
+    """Whether it holds where the label is missing, as Alertmanager reckons: of negative ones it thinks that they never do."""
+    if not matcher.equal:
+        return False
+    return re.search(matcher.value, "") is not None if matcher.regex else not matcher.value

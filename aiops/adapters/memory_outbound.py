@@ -5,12 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 
-from aiops.adapters.outbound_policy import Allowed, OutboundPolicy, address_refusal
+from aiops.adapters.one_shot import MAX_ANSWER_BYTES
+from aiops.adapters.outbound_policy import Allowed, OutboundPolicy, address_refusal, check_request
 from aiops.domain.errors import OutsideRefusedError, OutsideUnsentError
 from aiops.ports.outbound import OutboundAnswer, OutboundRequest
 
-MAX_REQUEST_BYTES = 256 * 1024
-MAX_ANSWER_BYTES = 64 * 1024
 Handler = Callable[[OutboundRequest], OutboundAnswer]
 """What stands at the other end; it may raise OutsideUnavailableError to lose an answer."""
 
@@ -25,13 +24,11 @@ class MemoryOutbound:
 
     def __init__(
         self, allow: tuple[Allowed, ...] = (), handler: Handler = accepted, *, hosts: Mapping[str, str] | None = None,
-        maximum_request: int = MAX_REQUEST_BYTES, maximum_answer: int = MAX_ANSWER_BYTES,
     ) -> None:
         self.policy = OutboundPolicy(allow)
         self.handler = handler
         self.received: list[OutboundRequest] = []
         self._hosts = hosts
-        self._maximum_request, self._maximum_answer = maximum_request, maximum_answer
 
     def refusal(self, method: str, url: str) -> str:
         """See the port."""
@@ -40,8 +37,7 @@ class MemoryOutbound:
     def send(self, request: OutboundRequest, *, timeout: float = 10.0) -> OutboundAnswer:  # noqa: ARG002 (nothing takes time here)
         """See the port."""
         admitted = self.policy.admit(request.method, request.url)
-        if len(request.body) > self._maximum_request:
-            raise OutsideRefusedError("TooLarge", f"the body has {len(request.body)} bytes, {self._maximum_request} are allowed")
+        check_request(request)
         if self._hosts is not None:
             found = self._hosts.get(admitted.host)
             if found is None:
@@ -50,5 +46,5 @@ class MemoryOutbound:
                 raise OutsideRefusedError("AddressRefused", refused)
         self.received.append(request)
         answer = self.handler(request)
-        body = answer.body[: self._maximum_answer]
+        body = answer.body[: MAX_ANSWER_BYTES]
         return OutboundAnswer(answer.status, answer.headers, body, len(body) < len(answer.body))

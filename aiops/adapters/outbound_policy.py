@@ -7,20 +7,23 @@ credentials) is refused. A name is looked up once and the connection goes to tha
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from aiops.domain.errors import OutsideRefusedError
+from aiops.domain.url import url_parts, url_port
+from aiops.ports.outbound import OutboundRequest
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-MAX_URL = 2048
-_PORTS = {"http": 80, "https": 443}
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
-_AMBIGUOUS = re.compile(r"\\|//|/\.{1,2}(?:/|$)|%(?:2e|2f|5c|00)", re.IGNORECASE)
+MAX_REQUEST_BYTES = 256 * 1024
+RESERVED = frozenset((
+    "authorization", "proxy-authorization", "cookie", "host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "expect",
+    "accept-encoding", "user-agent", "trailer", "keep-alive",
+))  # fmt: skip
+"""Headers that no request sets: they are credentials (which stand in the settings) or the transport's own."""
 METADATA: frozenset[Address] = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "169.254.170.2", "100.100.100.200", "fd00:ec2::254")))
 """Where clouds hand out credentials: only an entry that lists the very address reaches it."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -41,7 +44,7 @@ class Allowed:
 
     def __post_init__(self) -> None:
         """Take it apart once."""
-        parts = _parts(self.url)
+        parts = url_parts(self.url)
         if parts.query:
             raise ValueError("url: is a prefix of the path, a query has no place in it")
         networks = [ipaddress.ip_network(a) for a in self.addresses]
@@ -53,7 +56,7 @@ class Allowed:
     def takes(self, url: SplitResult) -> bool:
         """Same scheme, host and port, and the path is the prefix or lies below it."""
         mine = self.parts
-        if (mine.scheme, mine.hostname, _port(mine)) != (url.scheme, url.hostname, _port(url)):
+        if (mine.scheme, mine.hostname, url_port(mine)) != (url.scheme, url.hostname, url_port(url)):
             return False
         prefix, path = mine.path, url.path or "/"
         return not prefix or path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")
@@ -81,7 +84,7 @@ class OutboundPolicy:
         if method not in METHODS:
             raise OutsideRefusedError("NotAllowed", f"method {method!r}: allowed are {', '.join(METHODS)}")
         try:
-            parts = _parts(url)
+            parts = url_parts(url)
         except ValueError as error:
             raise OutsideRefusedError("InvalidUrl", str(error)) from error
         entry = next((e for e in self.allow if e.takes(parts) and method in e.methods), None)
@@ -89,7 +92,7 @@ class OutboundPolicy:
             known = ", ".join(f"{e.url} ({', '.join(e.methods)})" if e.methods != METHODS else e.url for e in self.allow) or "nothing"
             raise OutsideRefusedError("NotAllowed", f"{method} {place(url)} is not on the list outbound.allow of the settings; allowed: {known}")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return Admitted(entry, parts.scheme == "https", parts.hostname or "", _port(parts), target)
+        return Admitted(entry, parts.scheme == "https", parts.hostname or "", url_port(parts), target)
 
     def refusal(self, method: str, url: str) -> str:
         """Why not, in words; empty if it may go."""
@@ -132,31 +135,24 @@ def _embedded(address: Address) -> tuple[Address, ...]:
     return tuple(found)
 
 
-def _parts(url: str) -> SplitResult:
-    """Raises ValueError saying what is allowed."""
-    if len(url) > MAX_URL:
-        raise ValueError(f"the URL has {len(url)} characters, {MAX_URL} are allowed")
-    if not _VISIBLE.fullmatch(url):
-        raise ValueError("a URL is visible ASCII without spaces: encode the rest")
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname or not url.startswith(f"{parts.scheme}://"):
-        raise ValueError("write http://host[:port]/path or https://…")
-    if "@" in parts.netloc or "#" in url:
-        raise ValueError("a URL holds neither credentials nor a fragment")
-    if "%" in parts.netloc or parts.netloc.endswith(":") or parts.port == 0:
-        raise ValueError("the host or the port is malformed")
-    if _AMBIGUOUS.search(parts.path):
-        raise ValueError("the path must not hold dot segments, empty segments, back-slashes or their encoded forms")
-    return parts
-
-
-def _port(parts: SplitResult) -> int:
-    return parts.port or _PORTS[parts.scheme]
-
-
 def _literal(host: str) -> Address | None:
     """The address, if the host is one in its usual notation."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
+
+
+def check_request(request: OutboundRequest) -> None:
+    """Raises OutsideRefusedError for a body that is too large and for headers that are not a request's to set or could end a line."""
+    if len(request.body) > MAX_REQUEST_BYTES:
+        raise OutsideRefusedError("TooLarge", f"the body has {len(request.body)} bytes, {MAX_REQUEST_BYTES} are allowed")
+    for name, value in request.headers.items():
+        if name.lower() in RESERVED:
+            raise OutsideRefusedError("HeaderRefused", f"{name} is set by the settings (outbound.allow) or by the transport, not by a runbook")
+        if not _token(name) or not value.isascii() or not value.isprintable():
+            raise OutsideRefusedError("HeaderRefused", f"{name[:80]!r}: a header is a name of letters, digits and dashes, and printable ASCII")
+
+
+def _token(name: str) -> bool:
+    return bool(name) and name.isascii() and all(c.isalnum() or c in "-_" for c in name)

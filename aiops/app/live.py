@@ -18,6 +18,7 @@ from aiops import __version__
 from aiops.adapters.breaker import BreakerState
 from aiops.adapters.clock import SystemClock
 from aiops.adapters.dry_run import DryRunCache, DryRunWriter
+from aiops.adapters.dry_run_outside import DryRunOutbound, DryRunSilences
 from aiops.adapters.kubernetes import Informer, KubernetesReader, KubernetesWriter, connect, emit_event
 from aiops.adapters.memory_notifier import MemoryNotifier
 from aiops.adapters.objects import CachedObjectSource
@@ -29,6 +30,7 @@ from aiops.adapters.telemetry import PrometheusTelemetry
 from aiops.app.check import load
 from aiops.app.compose import Core, Outside, assemble, start, take
 from aiops.app.kernels import usable_kernels
+from aiops.app.outside import build_outbound, build_silences
 from aiops.app.sources import BuiltSources, build_sources
 from aiops.app.webapp import build_web
 from aiops.domain.errors import AiopsError, ClusterError, DefinitionError
@@ -93,8 +95,9 @@ class Daemon:
         clusters = self._clusters()
         caches = {name: RedisCache(name, c.url, timeout=c.timeout, password_file=_path(c.password_file)) for name, c in settings.caches.items()}
         dry_caches = {name: DryRunCache(cache) for name, cache in caches.items()}
-        rehearsal = Hands(clusters.rehearsal, dry_caches, simulated=True)
-        acting = Hands(clusters.acting, dict(caches), simulated=False) if self.act else rehearsal
+        outbound, alerts = build_outbound(settings.outbound, self.clock), build_silences(settings.alertmanager, self.clock)
+        rehearsal = Hands(clusters.rehearsal, dry_caches, simulated=True, outbound=DryRunOutbound(outbound), alerts=DryRunSilences(alerts))
+        acting = Hands(clusters.acting, dict(caches), simulated=False, outbound=outbound, alerts=alerts) if self.act else rehearsal
         schedule = LiveSchedule(self.clock, self.telemetry, settings.workers)
         first = clusters.informers.get("default")
         objects = {"kubernetes": CachedObjectSource(first, self.clock)} if first is not None else {}

@@ -23,6 +23,7 @@ from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.adapters.snapshots import MemorySnapshots
 from aiops.adapters.store import SqlStore, open_store
 from aiops.app.compose import Core, Outside, assemble, start
+from aiops.app.outside import allowed
 from aiops.definitions.loader import Definitions
 from aiops.execution.desk import Hands
 from aiops.pipeline.poller import Sources
@@ -69,11 +70,12 @@ def replay_settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"slack": SlackSettings(routes=(SlackRoute(channel=CHANNEL),))})
 
 
-def rehearsal_on(cluster: MemoryCluster, clock: Clock) -> Hands:
-    """Hands that only record, over an in-memory cluster and no cache; nothing outside is asked."""
+def rehearsal_on(cluster: MemoryCluster, clock: Clock, settings: Settings) -> Hands:
+    """Hands that only record, over an in-memory cluster and no cache; nothing outside is asked, but what the settings would let out is judged."""
     writer = DryRunWriter(cluster.reader, cluster.writer(dry_run=True))
     clusters = {"default": Cluster("default", cluster.reader, writer, cluster.view(), simulated=True, facts={})}
-    return Hands(clusters, {}, simulated=True, outbound=DryRunOutbound(MemoryOutbound()), alerts=DryRunSilences(MemorySilences(clock)))
+    outbound = DryRunOutbound(MemoryOutbound(allowed(settings.outbound)))
+    return Hands(clusters, {}, simulated=True, outbound=outbound, alerts=DryRunSilences(MemorySilences(clock)))
 
 
 def build_replay(
@@ -98,7 +100,7 @@ def build_replay(
         else:
             time.at(change.at, "cluster", partial(cluster.replay, event))
     view = cluster.view()
-    rehearsal = rehearsal_on(cluster, time)
+    rehearsal = rehearsal_on(cluster, time, settings)
     notifier = MemoryNotifier()
     outside = Outside(
         clock=time, schedule=time, store=store, telemetry=telemetry or NullTelemetry(), snapshots=MemorySnapshots(),
