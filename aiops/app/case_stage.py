@@ -6,13 +6,14 @@ Neighbours: `app.cases` makes one for each test; `app.compose` wires the same ro
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
+from aiops.adapters.memory_alerts import MemorySilences
 from aiops.adapters.memory_cache import MemoryCache
 from aiops.adapters.memory_cluster import MemoryCluster
 from aiops.adapters.memory_logs import MemoryLogs
 from aiops.adapters.memory_notifier import MemoryNotifier
+from aiops.adapters.memory_outbound import MemoryOutbound
 from aiops.adapters.memory_prometheus import MemoryPrometheus
 from aiops.adapters.memory_prometheus.notation import fill
 from aiops.adapters.memory_prometheus.store import MemorySeriesStore
@@ -21,6 +22,7 @@ from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.adapters.snapshots import MemorySnapshots
 from aiops.adapters.store import open_store
 from aiops.app.compose import Outside, assemble, start
+from aiops.app.outside import allowed
 from aiops.app.virtual import rehearsal_on, replay_settings
 from aiops.definitions.loader import Definitions
 from aiops.definitions.schema_cases import CaseModel, ChangeModel
@@ -70,19 +72,20 @@ class CaseStage:
 
     def _compose(self, case: CaseModel, metrics: MemoryPrometheus, definitions: Definitions, settings: Settings) -> None:
         view, logs = self._cluster.view(), MemoryLogs("elasticsearch", indices=("logs-test",))
-        rehearsal = rehearsal_on(self._cluster, self._time)
+        rehearsal = rehearsal_on(self._cluster, self._time, settings)
         outside = Outside(
             clock=self._time, schedule=self._time, store=self.store, telemetry=NullTelemetry(), snapshots=MemorySnapshots(),
             sources=Sources({"prometheus": metrics}, {"elasticsearch": logs}, {"kubernetes": CachedObjectSource(view, self._time)}),
-            views={"default": view}, acting=self._acting(case, rehearsal) if case.act else rehearsal, rehearsal=rehearsal, notifier=self._notifier,
+            views={"default": view}, acting=self._acting(case, settings) if case.act else rehearsal, rehearsal=rehearsal, notifier=self._notifier,
         )
         start(assemble(outside, replay_settings(settings), dry_run=not case.act, owner="test", reload=lambda: ""), definitions)
 
-    def _acting(self, case: CaseModel, rehearsal: Hands) -> Hands:
-        """Hands that write on the in-memory cluster and flush in-memory caches; whatever leads further out is the rehearsal's."""
+    def _acting(self, case: CaseModel, settings: Settings) -> Hands:
+        """Hands that write on the in-memory cluster, flush in-memory caches, silence in memory, and send to an end that takes all the settings allow."""
         cluster = Cluster("default", self._cluster.reader, self._cluster.writer(), self._cluster.view(), simulated=False, facts={})
         caches = {name: MemoryCache(name, keys) for name, keys in case.caches.items()}
-        return replace(rehearsal, clusters={"default": cluster}, caches=caches, simulated=False)
+        outbound = MemoryOutbound(allowed(settings.outbound))
+        return Hands({"default": cluster}, caches, simulated=False, outbound=outbound, alerts=MemorySilences(self._time))
 
     def _change(self, change: ChangeModel) -> None:
         """What somebody else does."""
