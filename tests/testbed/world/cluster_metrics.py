@@ -29,17 +29,18 @@ class ClusterExporter:
         self._labels: tuple[Labels, ...] = ()
         self._values = np.empty(0)
         self._live = 0
-        """How many series from the front change each second: memory and processor time of running containers."""
+        """How many series from the front change each second: memory and processor time of running containers, volumes."""
 
     def read(self, state: ClusterState) -> tuple[tuple[Labels, ...], np.ndarray]:
         """The series and their values now."""
         if state is not self._state:
             self._state = state
             self._make(state)
+        disks = [np.array([m.written, m.service.volume.size - m.written]) for m in self._models.values() if m.service.volume is not None]
         usage = [column for model in self._models.values() if model.slots.pods for column in (model.slots.memory, model.slots.cpu)]
         values = self._values.copy()
-        if usage:
-            values[: self._live] = np.concatenate(usage)
+        if usage or disks:
+            values[: self._live] = np.concatenate([*usage, *disks])
         return self._labels, values
 
     def _make(self, state: ClusterState) -> None:
@@ -54,7 +55,17 @@ class ClusterExporter:
             for name in ("container_memory_working_set_bytes", "container_cpu_usage_seconds_total"):
                 for pod in model.slots.pods:
                     add(name, 0.0, namespace=pod.namespace, pod=pod.name, container=pod.containers[0].name)
+        for model in self._models.values():
+            volume = model.service.volume
+            if volume is not None:
+                place = {"namespace": model.service.namespace, "persistentvolumeclaim": volume.claim}
+                add("kubelet_volume_stats_used_bytes", 0.0, **place)
+                add("kubelet_volume_stats_available_bytes", 0.0, **place)
         self._live = len(labels)
+        for model in self._models.values():
+            if model.service.volume is not None:
+                place = {"namespace": model.service.namespace, "persistentvolumeclaim": model.service.volume.claim}
+                add("kubelet_volume_stats_capacity_bytes", model.service.volume.size, **place)
         for key in self._models:
             deployment = state.deployments.get(key)
             if deployment is not None:
@@ -79,6 +90,8 @@ class ClusterExporter:
 def _pod(pod: Pod, add: object) -> None:
     assert callable(add)
     place = {"namespace": pod.namespace, "pod": pod.name}
+    if pod.node:
+        add("kube_pod_info", 1.0, node=pod.node, **place)
     for phase in PHASES:
         add("kube_pod_status_phase", float(pod.phase == phase), phase=phase, **place)
     for container in pod.containers:

@@ -5,6 +5,7 @@ Neighbours: `virtual` and `live` build it from what they watch; `simulation`, `c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,8 @@ Key = tuple[str, str]
 """Namespace and name."""
 STATE = "testbed.aiops/state"
 """The annotation by which fake kubelets make a pod misbehave."""
+CLEANS = "testbed.aiops/cleans"
+"""The label on pods of a Job that clean the volume of a service."""
 _REVISION = "deployment.kubernetes.io/revision"
 _UNITS = {"m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "": 1.0}
 
@@ -46,11 +49,20 @@ class Pod:
     phase: str
     state: str
     containers: tuple[Container, ...]
+    marks: frozenset[str] = frozenset()
+    """What it is configured with: `NAME=value` for each variable, `configMap/NAME` for each ConfigMap it takes variables from."""
+    scheduler: str = ""
+    """The scheduler that places it, empty for the default one."""
 
     @property
     def restarts(self) -> int:
         """Of the first container, the one that is simulated."""
         return self.containers[0].restarts if self.containers else 0
+
+    @property
+    def memory_limit(self) -> float:
+        """Bytes, of the first container; without a limit infinite."""
+        return dict(self.containers[0].limits).get("memory", math.inf) if self.containers else math.inf
 
     @property
     def running(self) -> bool:
@@ -72,6 +84,16 @@ class Deployment:
     complete: bool
     image: str
     template: Mapping[str, Any]
+    marks: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Cleanup:
+    """A Job that cleaned the volume of a service, as its label `CLEANS` says, and when it was complete (Unix seconds)."""
+
+    service: Key
+    uid: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,7 @@ class Node:
 
     name: str
     conditions: tuple[tuple[str, str], ...]
+    zone: str = ""
 
     @property
     def ready(self) -> bool:
@@ -95,9 +118,10 @@ class ClusterState:
     pods: Mapping[Key, tuple[Pod, ...]]
     """By Deployment, in order of creation and name."""
     nodes: tuple[Node, ...]
+    cleanups: tuple[Cleanup, ...] = ()
 
 
-def read_state(deployments: Iterable[Any], pods: Iterable[Any], nodes: Iterable[Any]) -> ClusterState:
+def read_state(deployments: Iterable[Any], pods: Iterable[Any], nodes: Iterable[Any], jobs: Iterable[Any] = ()) -> ClusterState:
     """From objects as the API has them."""
     by_workload: dict[Key, list[Pod]] = {}
     for obj in pods:
@@ -109,7 +133,16 @@ def read_state(deployments: Iterable[Any], pods: Iterable[Any], nodes: Iterable[
         {(each.namespace, each.name): each for each in read},
         {key: tuple(sorted(found, key=lambda pod: (pod.created, pod.name))) for key, found in by_workload.items()},
         tuple(sorted((_node(obj) for obj in nodes), key=lambda node: node.name)),
+        tuple(found for obj in jobs if (found := _cleanup(obj)) is not None),
     )
+
+
+def _cleanup(obj: Any) -> Cleanup | None:
+    meta, status = obj["metadata"], obj.get("status") or {}
+    template = ((obj.get("spec") or {}).get("template") or {}).get("metadata") or {}
+    service = (template.get("labels") or {}).get(CLEANS, "")
+    done = any(c["type"] == "Complete" and c["status"] == "True" for c in status.get("conditions") or ())
+    return Cleanup((meta["namespace"], service), meta["uid"], seconds(status.get("completionTime"))) if service and done else None
 
 
 def read_pod(obj: Any) -> Pod:
@@ -131,7 +164,21 @@ def read_pod(obj: Any) -> Pod:
         phase=status.get("phase", "Pending"),
         state=(meta.get("annotations") or {}).get(STATE, ""),
         containers=tuple(_container(spec_of, statuses.get(spec_of["name"]) or {}) for spec_of in containers),
+        marks=marks_of(containers[0]) if containers else frozenset(),
+        scheduler=_scheduler(spec),
     )
+
+
+def marks_of(container: Mapping[str, Any]) -> frozenset[str]:
+    """See `Pod.marks`."""
+    found = {f"{each['name']}={each['value']}" for each in container.get("env") or () if "value" in each}
+    found |= {f"configMap/{each['configMapRef']['name']}" for each in container.get("envFrom") or () if "configMapRef" in each}
+    return frozenset(found)
+
+
+def _scheduler(spec: Mapping[str, Any]) -> str:
+    name = str(spec.get("schedulerName", ""))
+    return "" if name == "default-scheduler" else name
 
 
 def _workload(meta: Mapping[str, Any]) -> str:
@@ -173,12 +220,14 @@ def _deployment(obj: Any) -> Deployment:
         complete=status.get("observedGeneration", 0) >= meta.get("generation", 1) and counts == [wanted] * 3,
         image=containers[0].get("image", "") if containers else "",
         template=spec["template"],
+        marks=marks_of(containers[0]) if containers else frozenset(),
     )
 
 
 def _node(obj: Any) -> Node:
     conditions = (obj.get("status") or {}).get("conditions") or ()
-    return Node(obj["metadata"]["name"], tuple((c["type"], c["status"]) for c in conditions))
+    zone = (obj["metadata"].get("labels") or {}).get("topology.kubernetes.io/zone", "")
+    return Node(obj["metadata"]["name"], tuple((c["type"], c["status"]) for c in conditions), zone)
 
 
 def seconds(text: str | None) -> float:

@@ -4,7 +4,7 @@
     podsStartedAfterFault or (releasePods == 0 and not rolling)
     never
 
-A fact is of the fault's own service, or of another by `NAME.fact`. What the facts are: `FACTS`, and docs/world.md.
+Numbers may have a unit: Ki, Mi, Gi, ms, s, m. A fact is of the fault's own service, or of another by `NAME.fact`. What the facts are: `FACTS`, and docs/world.md.
 Neighbours: `faults` parses, `facts` answers.
 """
 
@@ -19,8 +19,10 @@ from dataclasses import dataclass
 FACTS = (
     "replicas", "readyReplicas", "availableReplicas", "updatedReplicas", "pods", "revision", "restarts", "oldestPodAge",
     "revisionChanged", "rolling", "rolledOut", "podsStartedAfterFault", "releasePods", "staleKeys", "nodesNotReady", "exists",
+    "growth", "stuckPods", "memoryLimit", "podsOnSickNodes", "podsOfScheduler", "cleanups", "failing", "latency", "queue", "diskUsed",
 )  # fmt: skip
-_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|([A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z]+)?)|(>=|<=|==|!=|>|<|\(|\)))")
+_UNITS = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
+_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?(?:[KMG]i|ms|s|m)?(?![A-Za-z]))|([A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z]+)?)|(>=|<=|==|!=|>|<|\(|\)))")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
@@ -118,7 +120,8 @@ class _Parser:
             raise self.error("a fact, a number or '('")
         self.next()
         if token[0].isdigit():
-            number = float(token)
+            digits = token.rstrip("KMGims")
+            number = float(digits) * _UNITS[token[len(digits) :]]
             return lambda _: number
         if token in ("never", "always"):
             constant = float(token == "always")

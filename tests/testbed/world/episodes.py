@@ -17,7 +17,7 @@ from tests.testbed.world.writes import Write, is_allowed
 class Episode:
     """One fault from when it was switched on. Times are Unix seconds; None: not (yet).
 
-    `right` are writes that took effect while it was on and that it allows, `wrong` those that it does not; `tried` were dry-runs or refused.
+    `recovered` is when, after the cure, a time began in which the objective held for two minutes. `right` are writes that took effect while it was on and that it allows, `wrong` those that it does not; `tried` were dry-runs or refused.
     `cured_by` is the last right write before the cure; None if it was cured without one.
     """
 
@@ -31,6 +31,7 @@ class Episode:
     right: tuple[Write, ...]
     wrong: tuple[Write, ...]
     tried: tuple[Write, ...]
+    recovered: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -49,17 +50,23 @@ def _episode(active: Active, history: Sequence[Active], writes: Sequence[Write],
     for write in during:
         if not write.done:
             tried.append(write)
-        elif _allows(active, write):
+        elif _allows(active, write, during):
             right.append(write)
-        elif not any(_allows(other, write) for other in history if other.begun <= write.at and (other.ended is None or write.at <= other.ended)):
+        elif not any(_allows(other, write, during) for other in history if other.begun <= write.at and (other.ended is None or write.at <= other.ended)):
             wrong.append(write)
     cured_by = None
     if active.cured is not None:
         cured_by = next((write for write in reversed(right) if write.at <= active.cured), None)
     fault = active.fault
     name = f"{fault.namespace}/{fault.service}"
-    return Episode(fault.name, name, fault.act, active.begun, active.cured, active.ended, cured_by, tuple(right), tuple(wrong), tuple(tried))
+    return Episode(fault.name, name, fault.act, active.begun, active.cured, active.ended, cured_by, tuple(right), tuple(wrong), tuple(tried), active.recovered)
 
 
-def _allows(active: Active, write: Write) -> bool:
-    return any(is_allowed(write, allowed) for allowed in active.fault.allowed)
+def _allows(active: Active, write: Write, during: Sequence[Write]) -> bool:
+    """An entry with `times` allows only so many writes, the first ones."""
+    for allowed in active.fault.allowed:
+        if is_allowed(write, allowed, active.sick):
+            before = [each for each in during if each.done and active.begun <= each.at and is_allowed(each, allowed, active.sick)]
+            if allowed.times is None or any(each is write for each in before[: allowed.times]):
+                return True
+    return False

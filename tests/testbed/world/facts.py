@@ -4,23 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tests.testbed.world.cluster_state import ClusterState, Key
 from tests.testbed.world.conditions import Facts
 
 
+class Measured(Protocol):
+    """What the world measures of a service, by itself: no telemetry that could be dark."""
+
+    def stale(self, key: Key) -> float:
+        """Stale keys in its caches."""
+        ...
+
+    def failing(self, key: Key) -> float:
+        """Share of the requests of the last seconds that failed."""
+        ...
+
+    def latency(self, key: Key) -> float:
+        """Mean seconds of the requests of the last seconds."""
+        ...
+
+    def queue(self, key: Key) -> float:
+        """Requests or messages that wait."""
+        ...
+
+    def disk_used(self, key: Key) -> float:
+        """Used share of its volume."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a fault's condition is judged against. `begun` is when the fault began, `images` what its release runs, `template` the pod template
-    when it had begun (its own change made), `stale` counts stale keys of a service."""
+    """What a fault's condition is judged against. `begun` is when the fault began, `images` and `marks` what its releases and configurations run with,
+    `templates` the pod templates when it had begun (its own change made); `chosen`, `nodes` and `replicas` as in `active.Active`."""
 
     cluster: ClusterState
     now: float
     begun: float
     images: frozenset[str]
+    marks: frozenset[str]
     templates: Mapping[Key, Mapping[str, Any]]
-    stale: Callable[[Key], int]
+    chosen: frozenset[str]
+    nodes: frozenset[str]
+    replicas: int
+    world: Measured
 
 
 def facts_of(own: Key, moment: Moment) -> Facts:
@@ -72,6 +100,20 @@ def _age(moment: Moment, key: Key) -> float:
     return moment.now - min((pod.created for pod in _living(moment, key)), default=moment.now)
 
 
+def _released(moment: Moment, key: Key) -> float:
+    return sum(pod.image in moment.images or not moment.marks.isdisjoint(pod.marks) for pod in moment.cluster.pods.get(key, ()))
+
+
+def _growth(moment: Moment, key: Key) -> float:
+    deployment = moment.cluster.deployments.get(key)
+    return deployment.ready / max(1, moment.replicas) if deployment else 0.0
+
+
+def _memory_limit(moment: Moment, key: Key) -> float:
+    """The smallest of all living pods."""
+    return min((pod.memory_limit for pod in _living(moment, key)), default=0.0)
+
+
 _FACTS: dict[str, Callable[[Moment, Key], float]] = {
     "replicas": _count("replicas"),
     "readyReplicas": _count("ready"),
@@ -86,7 +128,17 @@ _FACTS: dict[str, Callable[[Moment, Key], float]] = {
     "rolling": lambda moment, key: not _rolled_out(moment, key),
     "revisionChanged": _changed,
     "podsStartedAfterFault": _fresh,
-    "releasePods": lambda moment, key: sum(pod.image in moment.images for pod in moment.cluster.pods.get(key, ())),
-    "staleKeys": lambda moment, key: moment.stale(key),
+    "releasePods": _released,
+    "staleKeys": lambda moment, key: moment.world.stale(key),
+    "growth": _growth,
+    "stuckPods": lambda moment, key: sum(pod.uid in moment.chosen for pod in moment.cluster.pods.get(key, ())),
+    "memoryLimit": _memory_limit,
+    "podsOnSickNodes": lambda moment, key: sum(pod.node in moment.nodes for pod in _living(moment, key)),
+    "podsOfScheduler": lambda moment, key: sum(bool(pod.scheduler) for pod in moment.cluster.pods.get(key, ())),
+    "cleanups": lambda moment, key: sum(done.service == key and done.at >= moment.begun for done in moment.cluster.cleanups),
+    "failing": lambda moment, key: moment.world.failing(key),
+    "latency": lambda moment, key: moment.world.latency(key),
+    "queue": lambda moment, key: moment.world.queue(key),
+    "diskUsed": lambda moment, key: moment.world.disk_used(key),
     "nodesNotReady": lambda moment, _: sum(not node.ready for node in moment.cluster.nodes),
 }

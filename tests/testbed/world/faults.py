@@ -5,46 +5,33 @@ A fault changes the world along curves; `cures` is a condition on the state of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.testbed.world import conditions
-from tests.testbed.world.curves import Curve, read_curve
+from tests.testbed.world.effects import Effect, read_effect
 from tests.testbed.world.files import Fields, documents
 from tests.testbed.world.services import Service
 
-EFFECTS = ("load", "service-time", "errors", "memory-leak", "release", "stale-cache", "dependency", "telemetry")
 VERBS = ("create", "update", "patch", "delete", "evict", "flush", "*")
-DARK = ("service", "cluster", "logs", "all")
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """One thing that changes. `what` says which of the other fields count; `old_pods_only`: on pods from before the fault alone."""
-
-    what: str
-    curve: Curve
-    old_pods_only: bool = False
-    image: str = ""
-    errors: float = 0.0
-    service_time: float = 1.0
-    crashes: bool = False
-    cache: str = ""
-    dependency: str = ""
-    mode: str = "timeout"
-    dark: str = "service"
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Writes that are right. `*` stands for any; no `fields` allows any field."""
+    """Writes that are right, the first `times` of them (None: all). Namespace and name may hold `*`, which also stands for any verb and resource;
+    no `fields` allows any field. `on_sick_nodes`: only the nodes that the fault took and what stands on them."""
 
     verb: str
     resource: str
     namespace: str
     name: str
     fields: tuple[str, ...]
+    times: int | None = None
+    on_sick_nodes: bool = False
+
+
+OBJECTIVE = "failing < 0.05 and latency < 1s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +49,8 @@ class Fault:
     ends_when_cured: bool
     allowed: tuple[Allowed, ...]
     act: str
+    objective: conditions.Condition
+    """What users of the service are promised: `OBJECTIVE` if the file says nothing."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -90,11 +79,12 @@ def _fault(fields: Fields, services: Sequence[Service]) -> Fault:
         service=service.name,
         starts=fields.seconds("starts", 60.0),
         lasts=fields.seconds("lasts", None, least=0.001),
-        effects=tuple(_effect(item, service) for item in fields.subs("effects")),
+        effects=tuple(read_effect(item, service) for item in fields.subs("effects")),
         cures=fields.value("cures", _condition),
         ends_when_cured=fields.flag("endsWhenCured", default=True),
         allowed=tuple(_allowed(item, service) for item in fields.subs("allowed")),
         act=fields.one_of("act", ("right", "wrong"), "right"),
+        objective=fields.value("objective", _condition, conditions.parse(OBJECTIVE)),
     )
     fields.done()
     if not fault.effects:
@@ -130,85 +120,8 @@ def _allowed(fields: Fields, service: Service) -> Allowed:
         fields.text("namespace", service.namespace),
         fields.text("name", default),
         fields.texts("fields"),
+        fields.count("times", 0, most=1000) or None,
+        fields.one_of("on", ("anyNode", "sickNodes"), "anyNode") == "sickNodes",
     )
     fields.done()
     return allowed
-
-
-def _effect(fields: Fields, service: Service) -> Effect:
-    what = fields.one_of("what", EFFECTS)
-    effect = _READERS[what](fields, service)
-    fields.done()
-    return effect
-
-
-def _curve(fields: Fields, start: float, end: float | None, least: float, most: float) -> Curve:
-    curve = fields.sub("curve")
-    if curve is None and end is None:
-        raise fields.wrong("curve", "is missing and must be given, for example {shape: ramp, to: 3, over: 30s}")
-    return read_curve(curve, start=start, end=end, least=least, most=most)
-
-
-def _old_pods(fields: Fields) -> bool:
-    return fields.one_of("pods", ("all", "startedBefore"), "all") == "startedBefore"
-
-
-def _load(fields: Fields, _: Service) -> Effect:
-    return Effect("load", _curve(fields, 1.0, None, 0.0, 1000.0))
-
-
-def _service_time(fields: Fields, _: Service) -> Effect:
-    return Effect("service-time", _curve(fields, 1.0, None, 0.001, 1000.0), _old_pods(fields))
-
-
-def _errors(fields: Fields, _: Service) -> Effect:
-    return Effect("errors", _curve(fields, 0.0, None, 0.0, 1.0), _old_pods(fields))
-
-
-def _leak(fields: Fields, _: Service) -> Effect:
-    return Effect("memory-leak", _curve(fields, 0.0, None, 0.0, 2.0**40), _old_pods(fields))
-
-
-def _release(fields: Fields, service: Service) -> Effect:
-    effect = Effect(
-        "release",
-        Curve(end=1.0, start=1.0),
-        image=fields.text("image", _next_image(service.image)),
-        errors=fields.number("errors", 0.0, least=0, most=1),
-        service_time=fields.number("serviceTime", 1.0, least=0.001, most=1000),
-        crashes=fields.flag("crashes", default=False),
-    )
-    if effect.image == service.image:
-        raise fields.wrong("image", f"{effect.image!r} is the image that the service has anyway")
-    return effect
-
-
-def _next_image(image: str) -> str:
-    name, _, tag = image.rpartition(":")
-    return f"{name}:{tag}-next" if name else f"{image}:next"
-
-
-def _stale(fields: Fields, service: Service) -> Effect:
-    if not service.caches:
-        raise fields.wrong("what", f"{service.name} has no cache")
-    cache = fields.one_of("cache", [cache.name for cache in service.caches], service.caches[0].name)
-    return Effect("stale-cache", _curve(fields, 0.0, 0.6, 0.0, 1.0), cache=cache)
-
-
-def _dependency(fields: Fields, service: Service) -> Effect:
-    if not service.dependencies:
-        raise fields.wrong("what", f"{service.name} has no dependency")
-    name = fields.one_of("dependency", [dependency.name for dependency in service.dependencies], service.dependencies[0].name)
-    mode = fields.one_of("mode", ("timeout", "refuse", "slow"), "timeout")
-    most = 1000.0 if mode == "slow" else 1.0
-    return Effect("dependency", _curve(fields, 1.0 if mode == "slow" else 0.0, None, 0.0, most), dependency=name, mode=mode)
-
-
-def _telemetry(fields: Fields, _: Service) -> Effect:
-    return Effect("telemetry", _curve(fields, 0.0, 1.0, 0.0, 1.0), dark=fields.one_of("of", DARK, "service"))
-
-
-_READERS: dict[str, Callable[[Fields, Service], Effect]] = {
-    "load": _load, "service-time": _service_time, "errors": _errors, "memory-leak": _leak, "release": _release, "stale-cache": _stale,
-    "dependency": _dependency, "telemetry": _telemetry,
-}  # fmt: skip

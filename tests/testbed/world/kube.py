@@ -22,7 +22,16 @@ _WATCHED = {
     "Deployment": "/apis/apps/v1/deployments",
     "Pod": "/api/v1/pods",
     "Node": "/api/v1/nodes",
+    "Job": "/apis/batch/v1/jobs",
 }
+PLACES = {"ConfigMap": "/api/v1", "PersistentVolumeClaim": "/api/v1", "CronJob": "/apis/batch/v1"}
+PLURALS = {"ConfigMap": "configmaps", "PersistentVolumeClaim": "persistentvolumeclaims", "CronJob": "cronjobs"}
+
+
+def node_ready(*, ready: bool) -> dict[str, Any]:
+    """A merge patch of a node: the label by which its fake kubelet plays one that is not ready."""
+    return {"metadata": {"labels": {"node-not-ready.stage.kwok.x-k8s.io": None if ready else "true"}}}
+
 _WATCH_S = 3
 """A watch is ended by the server so often, and taken up where it was; so stopping waits no longer than that."""
 

@@ -19,13 +19,14 @@ from tests.testbed.process import PATIENCE_S, eventually
 from tests.testbed.prometheus import Target
 from tests.testbed.world import kube, manifests
 from tests.testbed.world.cache_watch import CacheWatch
+from tests.testbed.world.deeds import Deed, Drop, Fill, OutOfMemory, Recover, Revert, SetConfiguration, SetImage, SetNode
 from tests.testbed.world.elastic import LogWriter
 from tests.testbed.world.episodes import Episode, episodes
 from tests.testbed.world.exporter import Exporter
 from tests.testbed.world.faults import Fault
 from tests.testbed.world.redis_keys import RedisKeys
 from tests.testbed.world.services import Service
-from tests.testbed.world.simulation import CLUSTER_JOB, SERVICES_JOB, Deed, Drop, Fill, Frame, OutOfMemory, Recover, SetImage, Simulation
+from tests.testbed.world.simulation import CLUSTER_JOB, SERVICES_JOB, Frame, Simulation
 from tests.testbed.world.writes import Write, changed_fields
 
 log = logging.getLogger("world")
@@ -125,6 +126,8 @@ class LiveWorld:
             eventually(lambda path=account: self.api.call("GET", path)[0] == 200, what=account)  # type: ignore[misc]
         for service in self._simulation.services.values():
             place = f"namespaces/{service.namespace}"
+            for obj in manifests.belongings(service):
+                self.api.create(f"{kube.PLACES[obj['kind']]}/{place}/{kube.PLURALS[obj['kind']]}", obj)
             made = self.api.create(f"/apis/apps/v1/{place}/deployments", manifests.deployment(service))
             if not made:
                 log.info("%s/%s is there already and stays as it is", *service.key)
@@ -224,12 +227,10 @@ class LiveWorld:
                     self._simulation.switch_on(name, now)
 
     def _do(self, deed: Deed) -> None:
-        if isinstance(deed, SetImage):
-            path = f"/apis/apps/v1/namespaces/{deed.namespace}/deployments/{deed.name}"
-            status, before = self.api.call("GET", path)
-            image = before["spec"]["template"]["spec"]["containers"][0].get("image") if status == 200 else ""
-            if status == 200 and (not deed.only_if or image in deed.only_if):
-                self._patch(path, manifests.image_patch(before, deed.image, crashes=deed.crashes), kube.JSON)
+        if isinstance(deed, SetImage | SetConfiguration | Revert):
+            self._change(deed)
+        elif isinstance(deed, SetNode):
+            self._patch(f"/api/v1/nodes/{deed.name}", kube.node_ready(ready=deed.ready), kube.MERGE)
         elif isinstance(deed, OutOfMemory | Recover):
             body: Mapping[str, Any] = manifests.OUT_OF_MEMORY if isinstance(deed, OutOfMemory) else manifests.RECOVER
             self._patch(f"/api/v1/namespaces/{deed.pod.namespace}/pods/{deed.pod.name}", body, kube.MERGE)
@@ -237,6 +238,18 @@ class LiveWorld:
             self._caches.fill(deed.cache, deed.keys)
         elif isinstance(deed, Drop):
             self._caches.drop(deed.cache, deed.keys)
+
+    def _change(self, deed: SetImage | SetConfiguration | Revert) -> None:
+        path = f"/apis/apps/v1/namespaces/{deed.namespace}/deployments/{deed.name}"
+        status, before = self.api.call("GET", path)
+        patch = manifests.change(before, deed) if status == 200 else None
+        if patch is None:
+            return
+        if isinstance(deed, SetConfiguration) and deed.data:
+            made = manifests.config_map(deed.namespace, deed.config_map, deed.data)
+            self.api.create(f"/api/v1/namespaces/{deed.namespace}/configmaps", made)
+        person = isinstance(deed, Revert) or (isinstance(deed, SetImage) and deed.person)
+        self._patch(f"{path}?fieldManager=kubectl-edit" if person else path, patch, kube.JSON)
 
     def _patch(self, path: str, body: Any, kind: str) -> None:
         status, answer = self.api.call("PATCH", path, body, content_type=kind)

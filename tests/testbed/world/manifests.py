@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.testbed.world.cluster_state import STATE
+from tests.testbed.world.cluster_state import CLEANS, STATE, marks_of
+from tests.testbed.world.deeds import Revert, SetConfiguration, SetImage
 from tests.testbed.world.services import Service
 
 CONTAINER = "app"
@@ -18,8 +19,16 @@ def deployment(service: Service) -> dict[str, Any]:
     """The Deployment."""
     labels = {**service.labels, "app": service.name}
     limits = {"memory": str(int(service.memory.limit)), "cpu": f"{round(service.cpu_limit * 1000)}m"}
-    container = {"name": CONTAINER, "image": service.image, "resources": {"limits": limits, "requests": {"cpu": "100m"}}}
-    template = {"metadata": {"labels": labels, "annotations": {READY_AFTER: _span(service.startup)}}, "spec": {"containers": [container]}}
+    container: dict[str, Any] = {"name": CONTAINER, "image": service.image, "resources": {"limits": limits, "requests": {"cpu": "100m"}}}
+    if service.env:
+        container["env"] = [{"name": name, "value": value} for name, value in service.env.items()]
+    if service.config:
+        container["envFrom"] = [{"configMapRef": {"name": config_name(service)}}]
+    pod: dict[str, Any] = {"containers": [container]} | ({"schedulerName": service.scheduler} if service.scheduler else {})
+    if service.volume is not None:
+        pod["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": service.volume.claim}}]
+        container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    template = {"metadata": {"labels": labels, "annotations": {READY_AFTER: span(service.startup)}}, "spec": pod}
     meta: dict[str, Any] = {"name": service.name, "namespace": service.namespace, "labels": labels}
     if service.annotations:
         meta["annotations"] = dict(service.annotations)
@@ -46,17 +55,76 @@ def autoscaler(service: Service) -> dict[str, Any] | None:
     }
 
 
-def image_patch(before: Mapping[str, Any], image: str, *, crashes: bool) -> list[dict[str, Any]]:
-    """A JSON patch of a Deployment: another image, and the mark that makes its pods crash or not."""
+def config_name(service: Service) -> str:
+    """Of the ConfigMap that the service takes variables from."""
+    return f"{service.name}-config"
+
+
+def belongings(service: Service) -> list[dict[str, Any]]:
+    """What stands beside the Deployment: ConfigMap, claim, and the CronJob that cleans it, which never runs by itself."""
+    found: list[dict[str, Any]] = []
+    if service.config:
+        found.append(config_map(service.namespace, config_name(service), service.config))
+    volume = service.volume
+    if volume is not None:
+        meta = {"namespace": service.namespace, "labels": {"app": service.name}}
+        claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": str(int(volume.size))}}}
+        found.append({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": volume.claim, **meta}, "spec": claim})
+        container = {"name": "clean", "image": f"{service.name}-clean:1", "command": ["clean", "/data"]}
+        pod = {"metadata": {"labels": {CLEANS: service.name}}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+        spec = {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": {"spec": {"template": pod}}}
+        found.append({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": volume.cleanup, **meta}, "spec": spec})
+    return found
+
+
+def config_map(namespace: str, name: str, data: Mapping[str, str]) -> dict[str, Any]:
+    """One."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": dict(data)}
+
+
+def change(before: Mapping[str, Any], deed: SetImage | SetConfiguration | Revert) -> list[dict[str, Any]] | None:
+    """The JSON patch of a Deployment that does the deed; None if it does not apply any more."""
+    container = before["spec"]["template"]["spec"]["containers"][0]
+    if isinstance(deed, SetImage):
+        if deed.only_if and container.get("image") not in deed.only_if:
+            return None
+        return image_patch(before, deed.image, state=deed.state, startup=deed.startup)
+    if isinstance(deed, SetConfiguration):
+        if deed.only_if and deed.only_if not in marks_of(container):
+            return None
+        return configuration_patch(before, deed.env, deed.value, deed.config_map, state=deed.state)
+    return [{"op": "replace", "path": f"/spec/{deed.field}", "value": deed.value}]
+
+
+def image_patch(before: Mapping[str, Any], image: str, *, state: str = "", startup: float = 0.0) -> list[dict[str, Any]]:
+    """A JSON patch of a Deployment: another image, the mark that makes its pods fail or not, and how long they take to be ready (0: as before)."""
     changes: list[dict[str, Any]] = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}]
+    return changes + _marked(before, state, startup)
+
+
+def configuration_patch(before: Mapping[str, Any], env: str, value: str | None, config_map: str, *, state: str = "") -> list[dict[str, Any]]:
+    """A JSON patch of a Deployment: a variable (None: taken away), or the ConfigMap that its variables come from."""
+    container, path = before["spec"]["template"]["spec"]["containers"][0], "/spec/template/spec/containers/0"
+    if config_map:
+        change = {"op": "add", "path": f"{path}/envFrom", "value": [{"configMapRef": {"name": config_map}}]}
+        return [change, *_marked(before, state, 0.0)]
+    kept = [each for each in container.get("env") or () if each["name"] != env]
+    wanted = kept if value is None else [*kept, {"name": env, "value": value}]
+    return [{"op": "add", "path": f"{path}/env", "value": wanted}, *_marked(before, state, 0.0)]
+
+
+def _marked(before: Mapping[str, Any], state: str, startup: float) -> list[dict[str, Any]]:
+    changes: list[dict[str, Any]] = []
     annotations = (before["spec"]["template"].get("metadata") or {}).get("annotations")
     path = "/spec/template/metadata/annotations"
-    mark = f"{path}/{STATE.replace('/', '~1')}"
-    if crashes:
-        changes += [] if annotations is not None else [{"op": "add", "path": path, "value": {}}]
-        changes.append({"op": "add", "path": mark, "value": "CrashLoopBackOff"})
+    if annotations is None and (state or startup):
+        changes.append({"op": "add", "path": path, "value": {}})
+    if state:
+        changes.append({"op": "add", "path": f"{path}/{STATE.replace('/', '~1')}", "value": state})
     elif STATE in (annotations or {}):
-        changes.append({"op": "remove", "path": mark})
+        changes.append({"op": "remove", "path": f"{path}/{STATE.replace('/', '~1')}"})
+    if startup:
+        changes.append({"op": "add", "path": f"{path}/{READY_AFTER.replace('/', '~1')}", "value": span(startup)})
     return changes
 
 
@@ -66,5 +134,6 @@ RECOVER: dict[str, Any] = {"metadata": {"annotations": {STATE: None, RUN_FOR: No
 """Merge patch of a pod: its container starts again after the back-off and stays."""
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A duration as the fake kubelets read it."""
     return f"{round(seconds * 1000)}ms"

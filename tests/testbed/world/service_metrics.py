@@ -57,7 +57,7 @@ class ServiceExporter:
                 for code in CALL_CODES:
                     add("http_client_requests_total", pod=pod.name, dependency=dependency.name, code=code)
             add("worker_utilization_ratio", pod=pod.name)
-        add("queue_length", queue="requests")
+        add("queue_length", queue=service.queue or "requests")
         for cache in service.caches:
             for result in RESULTS:
                 add("cache_requests_total", cache=cache.name, result=result)

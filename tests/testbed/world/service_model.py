@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,6 +25,10 @@ RESULTS = ("hit", "miss", "stale")
 _BUCKETS = len(BOUNDS) + 1
 _NOISE_TIME = 10.0
 """Seconds that the noise of the load remembers."""
+_LATE = 10.0
+"""Seconds over which `failing` and `latency` are averaged."""
+_FULL = 0.999
+"""Used share of a volume from which on every request fails: nothing can be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Tick:
 
     served: int = 0
     rate: float = 0.0
+    seconds: float = 0.0
     failed: dict[str, int] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     asked: dict[str, float] = field(default_factory=dict)
@@ -67,7 +72,7 @@ class Slots:
         self.ids = tuple((pod.uid, pod.restarts) for pod in pods)
         count = len(self.pods)
         self.ready = np.array([pod.ready for pod in pods], dtype=bool)
-        self.created = np.array([pod.created for pod in pods])
+        self.limits = np.array([pod.memory_limit for pod in pods])
         self.backlog = np.zeros(count, dtype=np.int64)
         self.leaked, self.memory, self.busy, self.cpu = np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count)
         self.codes = np.zeros((count, len(CODES)))
@@ -99,6 +104,13 @@ class ServiceModel:
         self.slots = Slots((), len(service.dependencies), None)
         self.caches = {cache.name: np.zeros(3) for cache in service.caches}
         self.queue = 0.0
+        self.pending = 0
+        """Messages of the queue that nobody took yet."""
+        self.written, self._cleanable = (service.volume.used * service.volume.size if service.volume else 0.0), 0.0
+        """Bytes on the volume."""
+        self._cleaned: set[str] = set()
+        self._recent = np.zeros(3)
+        """Requests, failures and seconds of late, older ones fading."""
         self._mean = service.service_time
         self.answer = Answer(service.service_time, service.errors, service.service_time)
 
@@ -122,18 +134,23 @@ class ServiceModel:
         rows = np.flatnonzero(slots.ready)
         load = self._load(now, dt) * influence.load + demand
         called, wait, failing = self._called(influence, answers)
-        stale_errors = self._cache(contents, load * dt if len(rows) else 0.0, tick)
+        stale_errors = self._cache(contents, load * dt if len(rows) else 0.0, tick) + float(self.disk_used >= _FULL)
         slots.busy[:] = 0.0
         in_flight = np.zeros(len(slots.pods))
+        if self.service.queue:
+            self.pending += int(self._random.poisson(load * dt))
         if len(rows):
-            for group, time, own in self._groups(rows, influence.pods, wait, stale_errors):
+            for group, time, own in self._groups(rows, influence.pods, now, wait, stale_errors):
                 where = slice(None) if len(group) == len(slots.pods) else group
-                in_flight[where] = self._serve(where, len(group), load / len(rows), time, own, failing, called, dt, tick)
-        self.queue = float(slots.backlog.sum()) + tick.waiting
+                serve = self._consume if self.service.queue else self._serve
+                in_flight[where] = serve(where, len(group), load / len(rows), time, own, failing, called, dt, tick)
+        self.queue = float(slots.backlog.sum()) + self.pending + tick.waiting
         total = sum(tick.failed.values()) + tick.served
+        self._remember(tick, total, load * dt, dt)
         self._answer(tick, total, have_pods=bool(len(rows)))
         tick.asked = {d.name: tick.rate * d.calls for d in self.service.dependencies if d.service is not None}
-        self._use(in_flight, influence.pods, dt, wait, tick)
+        self._use(in_flight, influence.pods, now, dt, wait, tick)
+        self._write(influence, dt)
         return tick
 
     def _load(self, now: float, dt: float) -> float:
@@ -168,30 +185,26 @@ class ServiceModel:
                 passing *= (1.0 - failing) ** dependency.calls
         return called, wait, 1.0 - passing
 
-    def _groups(self, rows: np.ndarray, effects: list[PodEffect], wait: float, more: float) -> list[tuple[np.ndarray, float, float]]:
+    def _groups(self, rows: np.ndarray, effects: list[PodEffect], now: float, wait: float, more: float) -> list[tuple[np.ndarray, float, float]]:
         """The ready pods by what they do: (rows, mean time of a request, share of errors of its own)."""
         time, errors = self.service.service_time, self.service.errors + more
         if not effects:
             return [(rows, time + wait, min(1.0, errors))]
-        times = self._per_pod(rows, effects, "service_time") * time + wait
-        own = np.clip(self._per_pod(rows, effects, "errors") + errors, 0.0, 1.0)
+        times = self._per_pod(rows, effects, now, "service_time") * time + wait
+        own = np.clip(self._per_pod(rows, effects, now, "errors") + errors, 0.0, 1.0)
         pairs = np.column_stack((times, own))
         return [(rows[(pairs == pair).all(axis=1)], *pair) for pair in sorted(set(map(tuple, pairs.tolist())))]
 
-    def _per_pod(self, rows: np.ndarray, effects: list[PodEffect], name: str) -> np.ndarray:
+    def _per_pod(self, rows: np.ndarray, effects: list[PodEffect], now: float, name: str) -> np.ndarray:
         """What effects do to each of the pods: factors multiply, shares and rates add up."""
-        factor = name == "service_time"
-        found = np.full(len(rows), 1.0 if factor else 0.0)
+        neutral = 1.0 if name in ("service_time", "memory") else 0.0
+        found = np.full(len(rows), neutral)
         for effect in effects:
             value = getattr(effect, name)
-            if value == (1.0 if factor else 0.0):
+            if value == neutral:
                 continue
-            hit = np.ones(len(rows), dtype=bool)
-            if effect.before is not None:
-                hit &= self.slots.created[rows] <= effect.before
-            if effect.image:
-                hit &= np.array([self.slots.pods[row].image == effect.image for row in rows])
-            if factor:
+            hit = np.array([effect.hits(self.slots.pods[row], now) for row in rows], dtype=bool)
+            if neutral:
                 found[hit] *= value
             else:
                 found[hit] += value
@@ -257,8 +270,41 @@ class ServiceModel:
         if total:
             self._count_calls(where, served, called, tick)
         tick.rate += total / dt
+        tick.seconds += total * min(mean, service.timeout)
         tick.waiting += queue.length * count
         flight: np.ndarray = served * (time / dt) + left
+        return flight
+
+    def _consume(
+        self,
+        where: slice | np.ndarray,
+        count: int,
+        _load: float,
+        time: float,
+        own: float,
+        failing: float,
+        called: list[tuple[Dependency, float, str]],
+        dt: float,
+        tick: Tick,
+    ) -> np.ndarray:
+        """The same for messages of a queue: each pod takes what it has workers for, the rest waits outside of the pods."""
+        slots, random, workers = self.slots, self._random, self.service.workers
+        room = random.poisson(workers / time * dt, count)
+        served = room if room.sum() <= self.pending else random.multinomial(self.pending, room / room.sum())
+        self.pending -= int(served.sum())
+        busy = np.minimum(1.0, served * time / (workers * dt))
+        slots.busy[where] = 1.0 if self.pending else busy
+        queue = steady(float(served.mean()) / dt, workers, 1.0 / time)
+        self._mean = time
+        spread, _ = shares(replace(queue, waiting=0.0), 0.0, 1e9)
+        slots.buckets[where] += random.multinomial(served, spread).cumsum(axis=1)
+        slots.seconds[where] += served * time
+        self._outcomes(where, served, None, (own, failing, 0.0), tick)
+        if served.any():
+            self._count_calls(where, served, called, tick)
+        tick.rate += int(served.sum()) / dt
+        tick.seconds += int(served.sum()) * time
+        flight: np.ndarray = busy * workers
         return flight
 
     def _outcomes(
@@ -303,21 +349,58 @@ class ServiceModel:
         quick = full / sum(tick.failed.values()) if tick.failed else 0.0
         self.answer = Answer(mean, errors, (1.0 - quick) * mean)
 
-    def _use(self, in_flight: np.ndarray, effects: list[PodEffect], dt: float, wait: float, tick: Tick) -> None:
+    def _remember(self, tick: Tick, total: int, asked: float, dt: float) -> None:
+        """What users met of late; requests that found no ready pod failed."""
+        lost = 0.0 if (len(self.slots.pods) and self.slots.ready.any()) or self.service.queue else asked
+        failed = sum(tick.failed.values()) + lost
+        self._recent = self._recent * math.exp(-dt / _LATE) + np.array([total + lost, failed, tick.seconds])
+
+    @property
+    def failing(self) -> float:
+        """Share of the requests of the last seconds that failed."""
+        return float(self._recent[1] / self._recent[0]) if self._recent[0] > 0 else 0.0
+
+    @property
+    def latency(self) -> float:
+        """Mean seconds of the requests of the last seconds."""
+        return float(self._recent[2] / self._recent[0]) if self._recent[0] > 0 else 0.0
+
+    @property
+    def disk_used(self) -> float:
+        """Used share of the volume."""
+        return self.written / self.service.volume.size if self.service.volume else 0.0
+
+    def clean(self, uid: str) -> None:
+        """A cleaning Job was complete: what can be cleaned of what came is gone. Each counts once."""
+        if uid not in self._cleaned:
+            self._cleaned.add(uid)
+            self.written -= self._cleanable
+            self._cleanable = 0.0
+
+    def _write(self, influence: Influence, dt: float) -> None:
+        if self.service.volume is not None and influence.disk:
+            came = min(influence.disk * dt, self.service.volume.size - self.written)
+            self.written += came
+            self._cleanable += came * influence.cleanable
+
+    def _use(self, in_flight: np.ndarray, effects: list[PodEffect], now: float, dt: float, wait: float, tick: Tick) -> None:
         """Memory and processor of each running container, and which is over its limit."""
         slots, memory = self.slots, self.service.memory
         if not len(slots.pods):
             return
+        need = np.ones(len(slots.pods))
         if effects:
-            slots.leaked += self._per_pod(np.arange(len(slots.pods)), effects, "leak") * dt
+            every = np.arange(len(slots.pods))
+            slots.leaked += self._per_pod(every, effects, now, "leak") * dt
+            need = self._per_pod(every, effects, now, "memory")
         shake = 1.0 + 0.005 * self._random.standard_normal(len(slots.pods))
-        slots.memory = (memory.base + memory.per_request * in_flight) * shake + slots.leaked
+        slots.memory = (memory.base * need + memory.per_request * in_flight) * shake + slots.leaked
         own = self.service.service_time / (self.service.service_time + wait)
         slots.cpu += (0.01 + slots.busy * own * self.service.workers * 0.25) * dt
-        over = slots.memory > memory.limit
+        over = slots.memory > slots.limits
         if over.any():
             tick.over_limit = [slots.pods[row] for row in np.flatnonzero(over)]
-            slots.memory = np.minimum(slots.memory, memory.limit)
+            slots.memory = np.minimum(slots.memory, slots.limits)
 
 
 def _shares(cache: CacheUse, content: CacheContent) -> tuple[float, float]:

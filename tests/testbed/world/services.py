@@ -78,8 +78,18 @@ class Autoscaler:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """A claim that the service writes to: bytes in all, the share that is used at first, and the CronJob (never run by itself) that cleans it."""
+
+    claim: str
+    size: float
+    used: float
+    cleanup: str
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
-    """One simulated service, a Deployment on the cluster."""
+    """One simulated service, a Deployment on the cluster. `queue`: its load are messages of this queue, which nobody refuses or loses."""
 
     namespace: str
     name: str
@@ -99,6 +109,11 @@ class Service:
     dependencies: tuple[Dependency, ...] = ()
     caches: tuple[CacheUse, ...] = ()
     autoscaler: Autoscaler | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    config: dict[str, str] = field(default_factory=dict)
+    scheduler: str = ""
+    volume: Volume | None = None
+    queue: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -145,6 +160,11 @@ def _service(fields: Fields) -> Service:
         dependencies=tuple(_dependency(item, namespace) for item in fields.subs("dependencies")),
         caches=tuple(_cache(item, name) for item in fields.subs("caches")),
         autoscaler=_autoscaler(fields.sub("autoscaler")),
+        env=fields.labels("env"),
+        config=fields.labels("config"),
+        scheduler=fields.name("scheduler", ""),
+        volume=_volume(fields.sub("volume"), name),
+        queue=fields.name("queue", ""),
     )
     fields.done()
     return service
@@ -204,6 +224,19 @@ def _cache(fields: Fields, service: str) -> CacheUse:
         raise fields.wrong("pattern", f"{cache.pattern!r} must have exactly one *, where the number of an entry goes")
     fields.done()
     return cache
+
+
+def _volume(fields: Fields | None, service: str) -> Volume | None:
+    if fields is None:
+        return None
+    volume = Volume(
+        fields.name("claim", f"{service}-data"),
+        fields.number("size", 10 * 2**30, least=2**20),
+        fields.number("used", 0.4, least=0, most=1),
+        fields.name("cleanup", f"{service}-cleanup"),
+    )
+    fields.done()
+    return volume
 
 
 def _autoscaler(fields: Fields | None) -> Autoscaler | None:

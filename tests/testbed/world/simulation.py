@@ -13,11 +13,12 @@ import numpy as np
 from tests.testbed.world.active import Active, Darkness, Influence, influences
 from tests.testbed.world.cluster_metrics import ClusterExporter
 from tests.testbed.world.cluster_state import ClusterState, Key, Pod
+from tests.testbed.world.deeds import Deed, Fill, OutOfMemory, Recover, Revert, beginning, ending
 from tests.testbed.world.facts import facts_of
 from tests.testbed.world.faults import Fault
 from tests.testbed.world.service_metrics import Labels, ServiceExporter
 from tests.testbed.world.service_model import CacheContent, ServiceModel, Tick
-from tests.testbed.world.services import CacheUse, Service
+from tests.testbed.world.services import Service
 from tests.testbed.world.speech import LogLine, Speaker
 
 SERVICES_JOB, CLUSTER_JOB = "services", "cluster"
@@ -37,51 +38,6 @@ class TargetFrame:
     up: bool
     series: tuple[Labels, ...]
     values: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class SetImage:
-    """Deed: the Deployment's (only) container gets this image, with (or without) the annotation that makes its pods crash."""
-
-    namespace: str
-    name: str
-    image: str
-    crashes: bool
-    only_if: frozenset[str] = frozenset()
-    """If not empty: only when the image is one of these now."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfMemory:
-    """Deed: the kernel ends the container of this pod; it starts again after a back-off."""
-
-    pod: Pod
-
-
-@dataclass(frozen=True, slots=True)
-class Recover:
-    """Deed: take back what `OutOfMemory` did, once the container waits."""
-
-    pod: Pod
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """Deed: put these keys into the cache."""
-
-    cache: CacheUse
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Deed: take these keys out of the cache."""
-
-    cache: CacheUse
-    keys: tuple[str, ...]
-
-
-Deed = SetImage | OutOfMemory | Recover | Fill | Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +76,7 @@ class Simulation:
             return running
         active = Active(fault, now, None if fault.lasts is None else now + fault.lasts)
         self.history.append(active)
-        for effect in fault.effects:
-            if effect.what == "release":
-                self._deeds.append(SetImage(*fault.key, effect.image, effect.crashes))
-            elif effect.what == "stale-cache":
-                self._deeds.append(self._stale(fault, effect.cache, effect.curve.end))
         return active
-
-    def _stale(self, fault: Fault, name: str, share: float) -> Fill:
-        cache = next(cache for cache in self.services[fault.key].caches if cache.name == name)
-        return Fill(cache, tuple(cache.stale_keys(round(share * cache.entries))))
 
     def switch_off(self, name: str, now: float) -> None:
         """End a fault and put right what it wrote itself. Nothing if it is not on."""
@@ -137,13 +84,8 @@ class Simulation:
         if active is None:
             return
         active.ended = now
-        fault, service = active.fault, self.services[active.fault.key]
-        for effect in fault.effects:
-            if effect.what == "release":
-                self._deeds.append(SetImage(*fault.key, service.image, crashes=False, only_if=active.images()))
-            elif effect.what == "stale-cache":
-                cache = next(cache for cache in service.caches if cache.name == effect.cache)
-                self._deeds.append(Drop(cache, tuple(cache.stale_keys(cache.entries))))
+        for place in sorted(active.done):
+            self._deeds += ending(active.fault.effects[place], active, self.services[active.fault.key])
 
     def active(self, name: str) -> Active | None:
         """The fault as it is on, or None."""
@@ -156,6 +98,10 @@ class Simulation:
         self._contents = dict(caches)
         self._judge(cluster, now)
         found, dark = influences(self.history, now)
+        everywhere = found.pop(("", ""), Influence()).pods
+        for cleanup in cluster.cleanups:
+            if cleanup.service in self.models:
+                self.models[cleanup.service].clean(cleanup.uid)
         logs: list[LogLine] = []
         demand: dict[Key, float] = {}
         answers = {key: model.answer for key, model in self.models.items()}
@@ -164,7 +110,9 @@ class Simulation:
             uses = model.service.caches
             contents = {cache.name: caches[*key, cache.name] for cache in uses if (*key, cache.name) in caches} if uses else {}
             asked = self._demand.get(key, 0.0)
-            tick = model.step(now, dt, asked, found.get(key) or Influence(), answers, contents)
+            influence = found.get(key) or Influence()
+            influence.pods += everywhere
+            tick = model.step(now, dt, asked, influence, answers, contents)
             self._follow(model.service, tick, contents, demand)
             if not dark.logs:
                 logs += self._speakers[key].lines(tick, now, dt)
@@ -174,20 +122,53 @@ class Simulation:
         return Frame(self._targets(cluster, dark), tuple(logs), deeds)
 
     def _judge(self, cluster: ClusterState, now: float) -> None:
-        """Which faults end, and which are cured now."""
+        """What faults begin to do, which end, and which are cured now."""
         for active in self.history:
             if active.ended is None and active.ends is not None and now >= active.ends:
                 self.switch_off(active.fault.name, now)
             if active.ended is not None:
                 continue
-            key = active.fault.key
             if not active.settled:
                 active.settle(cluster)
-            elif active.cured is None and active.fault.cures.holds(facts_of(key, active.moment(cluster, now, self._stale_keys))):
+            active.note(cluster)
+            self._begin(active, cluster, now)
+            facts = facts_of(active.fault.key, active.moment(cluster, now, self))
+            if active.settled and active.cured is None and active.fault.cures.holds(facts):
                 active.cured = now
+            active.judge_objective(active.fault.objective.holds(facts), now)
 
-    def _stale_keys(self, key: Key) -> int:
+    def _begin(self, active: Active, cluster: ClusterState, now: float) -> None:
+        """The deeds of effects whose time has come, and what a person does about what others did."""
+        for place, effect in enumerate(active.fault.effects):
+            if now < active.begun + effect.after:
+                continue
+            if place not in active.done:
+                active.done.add(place)
+                self._deeds += beginning(effect, active, self.services[active.fault.key])
+            if effect.what == "person":
+                self._deeds += [Revert(*active.fault.key, field, value) for field, value in active.reverted(effect, cluster, now)]
+
+    # --- what is measured, see `facts.Measured`
+
+    def stale(self, key: Key) -> float:
+        """Stale keys in its caches."""
         return sum(content.stale for (namespace, service, _), content in self._contents.items() if (namespace, service) == key)
+
+    def failing(self, key: Key) -> float:
+        """Share of failing requests."""
+        return self.models[key].failing if key in self.models else 0.0
+
+    def latency(self, key: Key) -> float:
+        """Mean seconds of a request."""
+        return self.models[key].latency if key in self.models else 0.0
+
+    def queue(self, key: Key) -> float:
+        """Requests or messages that wait."""
+        return self.models[key].queue if key in self.models else 0.0
+
+    def disk_used(self, key: Key) -> float:
+        """Used share of its volume."""
+        return self.models[key].disk_used if key in self.models else 0.0
 
     def _follow(self, service: Service, tick: Tick, contents: Mapping[str, CacheContent], demand: dict[Key, float]) -> None:
         """What a service's tick means for others: calls, kills, entries put back into the cache."""

@@ -18,21 +18,12 @@ from aiops.domain.target import KINDS, TargetRef
 from tests.testbed.world import manifests
 from tests.testbed.world.cache_watch import CacheWatch
 from tests.testbed.world.cluster_state import ClusterState, read_state
+from tests.testbed.world.deeds import Deed, Drop, Fill, OutOfMemory, Recover, Revert, SetConfiguration, SetImage, SetNode
 from tests.testbed.world.episodes import Episode, episodes
 from tests.testbed.world.faults import Fault
 from tests.testbed.world.services import Service
-from tests.testbed.world.simulation import (
-    Deed,
-    Drop,
-    Fill,
-    Frame,
-    OutOfMemory,
-    Recover,
-    SetImage,
-    Simulation,
-    TargetFrame,
-)
-from tests.testbed.world.writes import WORLD, Write, changed_fields
+from tests.testbed.world.simulation import Frame, Simulation, TargetFrame
+from tests.testbed.world.writes import PERSON, WORLD, Write, changed_fields
 
 
 class VirtualWorld:
@@ -66,6 +57,7 @@ class VirtualWorld:
         self.caches = dict(caches or {}) or {name: MemoryCache(name) for name in uses}
         self._step, self._script = step, script
         self._view, self._writer = self.cluster.view(), self.cluster.writer(WORLD, "world")
+        self._person = self.cluster.writer(PERSON, "kubectl-edit")
         self._seen = -1
         self._state = ClusterState({}, {}, ())
         self._cached = CacheWatch(services, {name: _MemoryKeys(cache) for name, cache in self.caches.items()})
@@ -77,7 +69,8 @@ class VirtualWorld:
         """Put the services on the cluster, fill the caches, and begin."""
         for service in self.simulation.services.values():
             self.cluster.apply({"kind": "Namespace", "metadata": {"name": service.namespace}})
-            self.cluster.apply(manifests.deployment(service))
+            for obj in (*manifests.belongings(service), manifests.deployment(service)):
+                self.cluster.apply(obj)
             autoscaler = manifests.autoscaler(service)
             if autoscaler is not None:
                 self.cluster.apply(autoscaler)
@@ -149,7 +142,7 @@ class VirtualWorld:
         if version != self._seen:
             self._seen = version
             view = self._view
-            self._state = read_state(view.objects("Deployment"), view.objects("Pod"), view.objects("Node"))
+            self._state = read_state(view.objects("Deployment"), view.objects("Pod"), view.objects("Node"), view.objects("Job"))
         return self._state
 
     def _scrape(self, target: TargetFrame, now: float) -> None:
@@ -162,12 +155,10 @@ class VirtualWorld:
             self.store.scrape(f"{target.job} {target.instance}", (), now, np.empty(0))
 
     def _do(self, deed: Deed) -> None:
-        if isinstance(deed, SetImage):
-            ref = TargetRef("Deployment", deed.namespace, deed.name)
-            before = self._view.find(ref)
-            image = before["spec"]["template"]["spec"]["containers"][0].get("image") if before else ""
-            if before is not None and (not deed.only_if or image in deed.only_if):
-                self._writer.patch(ref, manifests.image_patch(before, deed.image, crashes=deed.crashes))
+        if isinstance(deed, SetImage | SetConfiguration | Revert):
+            self._change(deed)
+        elif isinstance(deed, SetNode):
+            self.cluster.set_node_ready(deed.name, ready=deed.ready)
         elif isinstance(deed, OutOfMemory | Recover):
             ref = TargetRef("Pod", deed.pod.namespace, deed.pod.name)
             if self._view.find(ref) is not None:
@@ -176,6 +167,18 @@ class VirtualWorld:
             self._cached.fill(deed.cache, deed.keys)
         elif isinstance(deed, Drop):
             self._cached.drop(deed.cache, deed.keys)
+
+
+    def _change(self, deed: SetImage | SetConfiguration | Revert) -> None:
+        ref = TargetRef("Deployment", deed.namespace, deed.name)
+        before = self._view.find(ref)
+        patch = None if before is None else manifests.change(before, deed)
+        if patch is None:
+            return
+        if isinstance(deed, SetConfiguration) and deed.data:
+            self.cluster.apply(manifests.config_map(deed.namespace, deed.config_map, deed.data))
+        person = isinstance(deed, Revert) or (isinstance(deed, SetImage) and deed.person)
+        (self._person if person else self._writer).patch(ref, patch)
 
 
 class _MemoryKeys:

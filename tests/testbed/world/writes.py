@@ -5,15 +5,17 @@ Neighbours: `episodes` compares them with what a fault allows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from tests.testbed.world.faults import Allowed
 
-WORLD = "world"
+WORLD, PERSON = "world", "person"
+"""The accounts of the world itself and of the person whom it plays."""
 _MACHINERY = ("system:kube-", "system:node:", "system:serviceaccount:kube-system:", "system:apiserver")
-_MACHINES = ("kwok", WORLD)
+_MACHINES = ("kwok", WORLD, PERSON)
 # Records and bookkeeping: they change nothing that runs.
 _RECORDS = frozenset(
     {"events", "leases", "selfsubjectaccessreviews", "subjectaccessreviews", "selfsubjectrulesreviews", "tokenreviews", "serviceaccounts/token"}
@@ -52,11 +54,16 @@ class Write:
         return f"{self.user}: {self.verb} {what} {self.namespace}/{self.name} {', '.join(self.fields)} ({self.code})"
 
 
-def is_allowed(write: Write, allowed: Allowed) -> bool:
-    """Whether this entry of a fault allows the write. Annotations and labels of the object itself are bookkeeping and need no permission."""
+def is_allowed(write: Write, allowed: Allowed, sick: Collection[str] = ()) -> bool:
+    """Whether this entry of a fault allows the write. Annotations and labels of the object itself are bookkeeping and need no permission.
+
+    `sick`: the nodes that the fault took and the pods that stood on them, as `RESOURCE NAMESPACE/NAME`.
+    """
     if allowed.verb not in ("*", write.verb) or allowed.resource not in ("*", write.resource):
         return False
-    if allowed.namespace not in ("*", write.namespace) or allowed.name not in ("*", write.name):
+    if not fnmatchcase(write.namespace, allowed.namespace) or not fnmatchcase(write.name, allowed.name):
+        return False
+    if allowed.on_sick_nodes and f"{write.resource} {write.namespace}/{write.name}" not in sick:
         return False
     changed = [path for path in write.fields if not path.startswith(_BOOKKEEPING)]
     return not allowed.fields or all(_below(path, allowed.fields) for path in changed)
