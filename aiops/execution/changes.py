@@ -31,14 +31,19 @@ def clipped(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}\n… {len(text) - limit} more characters"
 
 
+def telling(name: str) -> bool:
+    """Whether a name sounds like that of a secret."""
+    return _SECRET.search(name) is not None
+
+
 def redacted(value: Any) -> Any:
     """A copy in which the values of environment variables with a telling name, and kubectl's copy of the whole object, are withheld."""
     if isinstance(value, list):
         return [redacted(item) for item in value]
     if not isinstance(value, dict):
         return value
-    telling = isinstance(value.get("name"), str) and _SECRET.search(value["name"]) is not None
-    return {k: WITHHELD if (telling and k == "value" and "op" not in value) or k == _APPLIED else redacted(v) for k, v in value.items()}
+    secret = isinstance(value.get("name"), str) and telling(value["name"])
+    return {k: WITHHELD if (secret and k == "value" and "op" not in value) or k == _APPLIED else redacted(v) for k, v in value.items()}
 
 
 def essence(obj: JsonObject | None) -> JsonObject:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from aiops.domain.errors import AiopsError, ConflictError, ExpressionError, InvalidError, LeaseLostError
+from aiops.domain.errors import AiopsError, ConflictError, DisruptionRefusedError, ExpressionError, InvalidError, LeaseLostError
 from aiops.domain.execution import Execution, StepRun
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import Change, PlannedStep
 from aiops.execution import recovery
-from aiops.execution.actions.contract import ActionRefusedError, Checked, Context, Done, Effect, Failed, Prepared, Waiting
+from aiops.execution.actions.contract import ActionRefusedError, Again, Checked, Context, Done, Effect, Failed, Prepared, Waiting
 from aiops.execution.changes import change_of, redacted
 from aiops.execution.desk import Desk, ids, log
 from aiops.execution.failures import MALFORMED, NO_ANSWER, OUTSIDE, result_of
@@ -73,9 +73,9 @@ def _unknown(execution: Execution, step: PlannedStep, error: ExpressionError) ->
 
 
 def _unreadable(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, error: AiopsError) -> Execution:
-    """Nothing was sent: look again for a while, but not until what was planned on is stale."""
+    """Nothing was sent: look again for a while, but not until what was planned on is stale. What is half done is waited for as long as the step may last."""
     now = desk.clock.now()
-    if now - run.started_at >= min(desk.settings.patience, step.timeout):
+    if now - run.started_at >= (step.timeout if run.effect else min(desk.settings.patience, step.timeout)):
         return settle(desk, execution, step, run, lane, result_of(error)[0])
     return defer(desk, execution, replace(run, state=lane.pending), desk.settings.again_after)
 
@@ -100,10 +100,22 @@ def _send(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
         return defer(desk, execution, run, desk.settings.look_after)
     except (InvalidError, ConflictError) as error:
         return recovery.after_refusal(desk, execution, step, run, lane, error)
+    except DisruptionRefusedError as error:
+        return _disruption_refused(desk, execution, step, run, lane, error)
     except (*OUTSIDE, ActionRefusedError) as error:
         return retry_or_settle(desk, execution, step, run, lane, *result_of(error))
     desk.telemetry.observe("effect", desk.clock.monotonic() - began, action=step.action)
     return _record(desk, execution, step, run, lane, prepared, effect)
+
+
+def _disruption_refused(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, error: DisruptionRefusedError) -> Execution:
+    """A budget that forbids it now may allow it soon: waited for until the step's time-out. It is no try that failed, and nothing was done."""
+    left = run.started_at + step.timeout - desk.clock.now()
+    result = result_of(error)[0]
+    entry = desk.entry(execution, lane.effect, step=step.name, attempt=run.attempt, key=run.key, applied=False, reason=result.reason, detail=result.detail)
+    if left <= 0:
+        return settle(desk, execution, step, run, lane, result, entry)
+    return defer(desk, execution, replace(run, state=lane.pending), min(desk.settings.disruption_wait, left), entry)
 
 
 def _record(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, prepared: Prepared, effect: Effect) -> Execution:
@@ -136,7 +148,9 @@ def check(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     if isinstance(checked, Failed):
         return settle(desk, execution, step, run, lane, checked.result)
     left = run.started_at + step.timeout - desk.clock.now()
-    if checked.patient or left > 0:
+    if isinstance(checked, Again) and left > 0:
+        return defer(desk, execution, replace(run, state=lane.pending), min(checked.due_in, left))
+    if isinstance(checked, Waiting) and (checked.patient or left > 0):
         return defer(desk, execution, run, checked.due_in if checked.patient else min(checked.due_in, left))
     late = Result(Outcome.FAILED, "TimedOut", f"not complete after {step.timeout:g} s: {checked.detail}")
     return settle(desk, execution, step, run, lane, late)

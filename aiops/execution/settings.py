@@ -12,6 +12,7 @@ class EngineSettings:
     `approval_ttl`: an approval asked for expires. `patience`: how long a first effect may wait for an API or a source that does not answer
     before the run is given up, since what it was planned on grows old. `look_after`: pause before asking whether a request without an answer
     happened. `recoveries`: intents that may get lost to crashes for one step, besides its retries. `burst`: transitions in a row for one run.
+    `disruption_wait`: pause after a disruption budget said no.
     """
 
     lease_ttl: float = 30.0
@@ -23,6 +24,7 @@ class EngineSettings:
     again_after: float = 5.0
     recoveries: int = 3
     burst: int = 20
+    disruption_wait: float = 5.0
 
     @property
     def needed(self) -> float:

@@ -135,13 +135,21 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """What was sent is through, and more is to be sent: another attempt, with an intent of its own, begins in `due_in` seconds. The step's time-out counts."""
+
+    due_in: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """It will not become complete."""
 
     result: Result
 
 
-Checked = Done | Waiting | Failed
+Checked = Done | Waiting | Again | Failed
 
 
 class Action(Protocol):

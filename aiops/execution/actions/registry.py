@@ -7,12 +7,20 @@ from collections.abc import Mapping
 from aiops.domain.runbook import ActionSpec
 from aiops.execution.actions.contract import Action
 from aiops.execution.actions.notify import Notify
+from aiops.execution.actions.pause import PauseRollout, ResumeRollout
 from aiops.execution.actions.redis_flush import RedisFlush
 from aiops.execution.actions.restart import Restart
 from aiops.execution.actions.rollback import Rollback
 from aiops.execution.actions.scale import Scale
+from aiops.execution.actions.set_env import SetEnv
+from aiops.execution.actions.set_image import SetImage
+from aiops.execution.actions.set_resources import SetResources
 from aiops.execution.actions.wait import Wait
 
-REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (Scale(), Restart(), Rollback(), RedisFlush(), Wait(), Notify())}
+_WORKLOADS: tuple[Action, ...] = (
+    Scale(), Restart(), Rollback(), PauseRollout(), ResumeRollout(), SetImage(), SetEnv(), SetResources(),
+)
+_OUTSIDE: tuple[Action, ...] = (RedisFlush(), Wait(), Notify())
+REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (*_WORKLOADS, *_OUTSIDE)}
 
 SPECS: Mapping[str, ActionSpec] = {name: action.spec for name, action in REGISTRY.items()}

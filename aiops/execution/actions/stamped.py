@@ -1,7 +1,7 @@
 """The stamped effect: one JSON patch on the object itself carries the change and our key, with `test` on all that is relied on.
 
 `test` operations guard uid, the values relied on and the former stamp, so a late or repeated request is refused by the server (422).
-A strict resourceVersion would conflict all the time during an incident. Neighbours: `scale`, `restart`, `rollback`.
+A strict resourceVersion would conflict all the time during an incident. Neighbours: `scale`, `restart`, `rollback`, `template` and what is built on it, `cordon`, `set_config`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from aiops.domain.target import JsonObject
+from aiops.domain.target import JsonObject, TargetRef
 from aiops.execution.actions.contract import STAMP, Context, Effect, Looked, Prepared, Seen
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -61,22 +61,24 @@ def stamping(obj: JsonObject, key: str) -> JsonObject:
     return {"op": "add", "path": f"/metadata/annotations/{pointer(STAMP)}", "value": key}
 
 
-def send(context: Context, prepared: Prepared, relied: Relied) -> Effect:
-    """Send the prepared patch. What it leaves is read off the server's answer, because admission may have had a hand in it."""
-    result = context.cluster.writer.patch(context.target, prepared.request, timeout=context.request_timeout)
+def send(context: Context, prepared: Prepared, relied: Relied, ref: TargetRef | None = None) -> Effect:
+    """Send the prepared patch, to the step's target unless `ref` names another object. What it leaves is read off the server's answer, because
+    admission may have had a hand in it.
+    """
+    result = context.cluster.writer.patch(ref or context.target, prepared.request, timeout=context.request_timeout)
     leaves: Mapping[str, Any] = prepared.leaves
     if result.applied and result.after is not None and stamp_of(result.after) == context.key:
         leaves = relied(result.after)
     return Effect(applied=result.applied, write=replace(result, before=result.before or prepared.before), note=result.note, leaves=leaves)
 
 
-def look(context: Context, prepared: Prepared, relied: Relied) -> Seen:
-    """HAPPENED if the object bears a stamp of this step. NOT only if all that was relied on still stands.
+def look(context: Context, prepared: Prepared, relied: Relied, ref: TargetRef | None = None) -> Seen:
+    """HAPPENED if the object (the step's target, or `ref`) bears a stamp of this step. NOT only if all that was relied on still stands.
 
     Where a person or a controller changed those values meanwhile and no stamp of ours is there, a stamp may have been wiped with them:
     that is UNKNOWN, since repeating a relative change could add up.
     """
-    obj = context.cluster.reader.get(context.target)
+    obj = context.cluster.reader.get(ref or context.target)
     stamp = stamp_of(obj)
     if stamp is not None and stamp.startswith(context.series):
         return Seen(Looked.HAPPENED, stamp) if obj["metadata"]["uid"] == prepared.pre_state.get("uid") else Seen(Looked.UNKNOWN)

@@ -33,17 +33,22 @@ class Traits:
     disrupts: Disrupts = Disrupts.NONE
 
 
-REPLICAS, RESTART, TEMPLATE = "replicas", "restart", "template"
+REPLICAS, RESTART, TEMPLATE, PAUSED = "replicas", "restart", "template", "paused"
 
 TRAITS: Mapping[str, Traits] = {
     "scale": Traits(writes=frozenset({REPLICAS}), disrupts=Disrupts.CHANGE),
     "restart": Traits(writes=frozenset({RESTART}), disrupts=Disrupts.ROLLING),
     "rollback": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
+    "pause-rollout": Traits(writes=frozenset({PAUSED})),
+    "resume-rollout": Traits(writes=frozenset({PAUSED}), disrupts=Disrupts.ROLLING),
+    "set-image": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
+    "set-env": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
+    "set-resources": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
     "redis-flush": Traits(),
     "wait": Traits(acts=False),
     "notify": Traits(acts=False),
 }
-_WORST = Traits(writes=frozenset({REPLICAS, RESTART, TEMPLATE}), disrupts=Disrupts.ALL)
+_WORST = Traits(writes=frozenset({REPLICAS, RESTART, TEMPLATE, PAUSED}), disrupts=Disrupts.ALL)
 
 
 def traits(action: str) -> Traits:

@@ -11,7 +11,7 @@ from typing import Any
 from aiops.domain.plan import PlannedStep
 from aiops.domain.target import JsonObject
 from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, refuse
-from aiops.remediate.guards.traits import REPLICAS, RESTART, TEMPLATE, Disrupts, scaled, traits, writes
+from aiops.remediate.guards.traits import PAUSED, REPLICAS, RESTART, TEMPLATE, Disrupts, scaled, traits, writes
 from aiops.remediate.objects import wanted_replicas
 from aiops.remediate.ownership import controller_owner, replicas_owner, template_owner
 from aiops.remediate.releases import running_release
@@ -53,7 +53,7 @@ def blast_radius(given: GuardInput, limits: GuardLimits) -> Answer:
 
 def rollout(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001 (a guard's signature)
     """Nothing is moved while a roll-out is under way, save a rollback of one that is stuck: that is what it is for."""
-    fields = writes(given.plan)
+    fields = writes(given.plan) - {PAUSED}  # a roll-out under way is what is paused
     if not fields:
         return allow()
     target = _target(given)

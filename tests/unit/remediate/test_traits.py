@@ -25,7 +25,7 @@ def test_every_action_is_known_to_the_guards() -> None:
 def test_an_unknown_action_is_taken_to_do_the_worst() -> None:
     worst = traits("something-new")
     assert (worst.acts, worst.disrupts) == (True, Disrupts.ALL)
-    assert worst.writes == {"replicas", "restart", "template"}
+    assert worst.writes == {"replicas", "restart", "template", "paused"}
 
 
 @given(st.integers(0, 60), changes | st.integers(0, 60), bounds, bounds)
