@@ -98,4 +98,5 @@ def _verify(model: VerifyModel, source: str) -> VerifySpec:
         every=model.every,
         hold=model.hold,
         worst=model.worst,
+        before=model.before,
     )

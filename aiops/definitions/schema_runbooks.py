@@ -64,6 +64,7 @@ class VerifyModel(Model):
     every: Positive = Field(default=10.0)
     hold: Duration = Field(default=0.0, alias="for")
     worst: Literal["max", "min"] = Field(default="max", description="which series is judged if the query gives several")
+    before: Duration = Field(default=600.0, description="so long before acting the level is looked at, to tell what it would have done by itself")
 
     @model_validator(mode="after")
     def _consistent(self) -> VerifyModel:

@@ -68,7 +68,10 @@ class StepRun:
 
 @dataclass(frozen=True, slots=True)
 class VerifyRun:
-    """Verification's progress: baseline before acting, the last levels seen, since when it passes without a break."""
+    """Verification's progress: baseline before acting, the last levels seen, since when it passes without a break.
+
+    `before_times` and `before_values` are the levels of the time before acting. `reason` is a code where the judgement alone says too little.
+    """
 
     baseline: float | None = None
     started_at: float = 0.0
@@ -77,6 +80,9 @@ class VerifyRun:
     values: tuple[float | None, ...] = ()
     judgement: Judgement | None = None
     detail: str = ""
+    before_times: tuple[float, ...] = ()
+    before_values: tuple[float | None, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class PlannedVerify:
     every: float
     hold: float
     worst: str
+    before: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)

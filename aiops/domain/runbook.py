@@ -124,7 +124,7 @@ class VerifySpec:
     """Measure the level after acting: from `after` seconds on, each `every`, until `passes` held for `hold`, at most `within` (seconds).
 
     `query` is a PromQL template; `passes` is of the `verify` vocabulary: `value` (the worst series by `direction`), `baseline` (before acting), `count`.
-    An empty answer is not a pass.
+    An empty answer is not a pass. `before`: so long (seconds) before acting the level is looked at, to tell what it would have done by itself.
     """
 
     source: str
@@ -135,6 +135,7 @@ class VerifySpec:
     every: float = 10.0
     hold: float = 0.0
     worst: str = "max"
+    before: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)

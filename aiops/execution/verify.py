@@ -14,10 +14,11 @@ from aiops.domain.errors import ExpressionError, SourceError
 from aiops.domain.execution import EntryKind, Execution, ExecutionState, VerifyRun
 from aiops.domain.outcome import Judgement, Outcome, Result
 from aiops.domain.plan import PlannedVerify
+from aiops.domain.series import RangeBatch
 from aiops.execution.desk import Desk
 from aiops.execution.progress import reversible
 from aiops.execution.undo import enter_undo
-from aiops.remediate.verification import judge
+from aiops.remediate.verification import KEPT, SELF_HEALED, expectation, judge
 
 _RESULTS = {
     Judgement.HELPED: (Outcome.SUCCEEDED, "Verified"),
@@ -25,6 +26,8 @@ _RESULTS = {
     Judgement.HARMED: (Outcome.FAILED, "Harmed"),
     Judgement.INCONCLUSIVE: (Outcome.INCONCLUSIVE, "NotMeasured"),
 }
+_LONGEST = 86400.0
+"""A run that ended within the time looked at may have been made so long before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,42 @@ def with_baseline(desk: Desk, execution: Execution) -> Execution:
     if spec is None or execution.verification is not None:
         return execution
     measured = measure(desk, spec)
-    return replace(execution, verification=VerifyRun(baseline=measured.level, detail=measured.why))
+    run = VerifyRun(baseline=measured.level, detail=measured.why)
+    return replace(execution, verification=_with_history(desk, execution, spec, run))
+
+
+def _with_history(desk: Desk, execution: Execution, spec: PlannedVerify, run: VerifyRun) -> VerifyRun:
+    """The levels of the time before acting, but not of before another run of ours ended on the target: what that did is no trend.
+
+    A source that gives the level of now but no history is no reason not to act; only can it not be told then what would have come of itself.
+    """
+    now = desk.clock.now()
+    others = desk.store.executions(target=execution.target, since=now - spec.before - _LONGEST, limit=200)
+    ended = [e.updated_at for e in others if e.id != execution.id and not e.simulated and any(step.effect for step in e.steps)]
+    start = max([now - spec.before, *(at for at in ended if at <= now)])
+    step = max(spec.every, spec.before / KEPT)
+    if now - start < step:
+        return run
+    try:
+        batch = desk.sources[spec.source].range(spec.query, start, now, step)
+    except SourceError as error:
+        return replace(run, detail="; ".join(filter(None, (run.detail, f"no history: {error}"))))
+    if batch.partial:
+        return replace(run, detail="; ".join(filter(None, (run.detail, "no history: the answer is partial"))))
+    times, values = _worst_levels(batch, spec.worst)
+    return replace(run, before_times=times, before_values=values)
+
+
+def _worst_levels(batch: RangeBatch, worst: str) -> tuple[tuple[float, ...], tuple[float | None, ...]]:
+    """At each time the level of the series that is worst then."""
+    levels: dict[float, float] = {}
+    better = max if worst == "max" else min
+    for series in batch.series:
+        for time, value in zip(series.times.tolist(), series.values.tolist(), strict=True):
+            if math.isfinite(value):
+                levels[time] = better(levels.get(time, value), value)
+    times = sorted(levels)[-KEPT:]
+    return tuple(times), tuple(levels[time] for time in times)
 
 
 def good_already(desk: Desk, execution: Execution) -> bool:
@@ -93,7 +131,12 @@ def move(desk: Desk, execution: Execution) -> Execution:
         measured = measure(desk, spec)
     except SourceError as error:
         measured = Measured(None, 0, str(error))
-    run = judge(spec, before, measured.level, now, passes(desk, spec, measured, before.baseline))
+
+
+    def would_pass(level: float) -> bool | None:
+        return passes(desk, spec, Measured(level, measured.count), before.baseline)
+
+    run = judge(spec, before, measured.level, now, passes(desk, spec, measured, before.baseline), would_pass)
     if run.judgement is None and now > before.started_at + spec.after + spec.within + 2 * spec.every:
         run = replace(run, judgement=Judgement.INCONCLUSIVE, detail=run.detail or "no judgement in time")
     if measured.why and run.judgement is not Judgement.HELPED:
@@ -108,10 +151,14 @@ def _conclude(desk: Desk, execution: Execution, judgement: Judgement) -> Executi
     run = execution.verification
     assert run is not None
     outcome, reason = _RESULTS[judgement]
-    result = Result(outcome, reason, run.detail)
-    entry = desk.entry(execution, EntryKind.VERIFIED, judgement=judgement.value, baseline=run.baseline, values=list(run.values), detail=run.detail)
+    result = Result(outcome, run.reason or reason, run.detail)
+    entry = desk.entry(
+        execution, EntryKind.VERIFIED, judgement=judgement.value, reason=result.reason, baseline=run.baseline, before=list(run.before_values),
+        values=list(run.values), detail=run.detail,
+    )
     decision = desk.decision(execution, Stage.VERIFY, execution.plan.runbook, result)
-    if outcome is Outcome.FAILED and execution.plan.undo_on_failure and reversible(execution):
+    # What healed by itself is well now: taking back what was done could only disturb it.
+    if outcome is Outcome.FAILED and run.reason != SELF_HEALED and execution.plan.undo_on_failure and reversible(execution):
         return desk.save(enter_undo(execution, result, desk.clock.now()), entry, decisions=(decision,))
     return desk.finish(execution, result, entry, decisions=(decision,))
 
@@ -126,7 +173,11 @@ def rehearse(desk: Desk, execution: Execution) -> Execution:
         verdict = passes(desk, spec, measured, measured.level)
         level = f"level now {measured.level:g}" if measured.level is not None else f"no level now ({measured.why})"
         said = {True: "passes already", False: "does not pass", None: "passing cannot be told"}[verdict]
-        run = VerifyRun(baseline=measured.level, detail=f"would be measured: {level}, {said}: {spec.passes}")
+        run = _with_history(desk, execution, spec, VerifyRun(baseline=measured.level))
+        later = expectation(spec, run, desk.clock.now() + spec.after + spec.within)
+        if later is not None and verdict is False and passes(desk, spec, Measured(later, measured.count), measured.level):
+            said += f", but is on its way to {later:.4g} by itself"
+        run = replace(run, detail=f"would be measured: {level}, {said}: {spec.passes}")
     except SourceError as error:
         run = VerifyRun(detail=f"would be measured, but now: {error}")
     return replace(execution, verification=run)

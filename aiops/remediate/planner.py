@@ -129,4 +129,4 @@ def _verify(spec: VerifySpec, facts: Mapping[str, Any], render: Renderer) -> Pla
         query = render(spec.query, facts, promql=True)
     except ExpressionError as error:
         raise ExpressionError(f"verify, query: {error}") from error
-    return PlannedVerify(spec.source, query, spec.passes.text, spec.after, spec.within, spec.every, spec.hold, spec.worst)
+    return PlannedVerify(spec.source, query, spec.passes.text, spec.after, spec.within, spec.every, spec.hold, spec.worst, spec.before)

@@ -29,7 +29,7 @@ from aiops.domain.execution import Execution
 from aiops.domain.outcome import Verdict
 from aiops.domain.plan import Plan, PlannedStep, PlannedVerify
 from aiops.domain.runbook import Mode
-from aiops.domain.series import RangeBatch, SampleBatch
+from aiops.domain.series import RangeBatch, SampleBatch, SeriesRange
 from aiops.domain.target import TargetRef
 from aiops.execution.actions.contract import STAMP
 from aiops.execution.desk import Hands
@@ -79,7 +79,16 @@ class ScriptedSource:
         return SampleBatch(self.name, query, at, labels, np.full(len(values), at), np.array(values, float), partial=self.partial)
 
     def range(self, query: str, start: float, end: float, step: float) -> RangeBatch:
-        raise NotImplementedError
+        times = [start + n * step for n in range(int((end - start) / step) + 1)]
+        columns = [self.levels(at) for at in times]
+        if None in columns:
+            raise SourceUnavailableError(self.name, "Timeout", "no answer in 10 s")
+        rows = max((len(column or ()) for column in columns), default=0)
+        series = tuple(
+            SeriesRange({"pod": f"p{n}"}, np.array([t for t, c in zip(times, columns, strict=True) if c and n < len(c)]), np.array([c[n] for c in columns if c and n < len(c)], float))
+            for n in range(rows)
+        )
+        return RangeBatch(self.name, query, start, end, step, series, partial=self.partial)
 
 
 class Stage:
