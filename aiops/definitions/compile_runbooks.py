@@ -12,13 +12,13 @@ from aiops.definitions.arguments import check_arguments
 from aiops.definitions.cel import compile_expression
 from aiops.definitions.fields import RUNBOOK_NAMES
 from aiops.definitions.problems import suggestion
-from aiops.definitions.schema_runbooks import RunbookModel, StepModel, VerifyModel
+from aiops.definitions.schema_runbooks import RetryModel, RunbookModel, StepModel, UndoModel, VerifyModel
 from aiops.definitions.source_names import Meant, meant, sighted
 from aiops.definitions.step_checks import Wrong
 from aiops.definitions.step_targets import target_spec
 from aiops.definitions.yaml_tree import Path
 from aiops.domain.outcome import GuardMode
-from aiops.domain.runbook import ActionSpec, GuardSpec, Mode, OnFailure, Retry, Runbook, StepSpec, VerifySpec
+from aiops.domain.runbook import ActionSpec, GuardSpec, Mode, OnFailure, Retry, Runbook, StepSpec, UndoMode, UndoSpec, VerifySpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def compile_runbook(model: RunbookModel, names: Named, *, actions: Mapping[str, 
         name=model.metadata.name,
         mode=Mode(model.mode),
         match=compile_expression(model.match, "match"),
-        steps=tuple(_step(step, actions[step.action]) for step in model.steps),
+        steps=tuple(_step(step, actions) for step in model.steps),
         description=model.description,
         priority=model.priority,
         needs_sight=names.needs_sight,
@@ -71,21 +71,36 @@ def compile_runbook(model: RunbookModel, names: Named, *, actions: Mapping[str, 
         hash=content_hash,
         file=file,
         line=line,
+        deadline=model.deadline,
     )
 
 
-def _step(model: StepModel, action: ActionSpec) -> StepSpec:
+def _step(model: StepModel, actions: Mapping[str, ActionSpec]) -> StepSpec:
     return StepSpec(
         name=model.name,
         action=model.action,
-        arguments=check_arguments(action, model.arguments, (*RUNBOOK_NAMES, "steps"))[0],
+        arguments=check_arguments(actions[model.action], model.arguments, (*RUNBOOK_NAMES, "steps"))[0],
         needs=tuple(model.needs),
         when=compile_expression(model.when, "step") if model.when is not None else None,
         timeout=model.timeout,
-        retry=Retry(model.retry.limit, model.retry.initial, model.retry.factor, model.retry.maximum),
+        retry=_retry(model.retry),
         on_failure=OnFailure(model.on_failure),
         target=target_spec(model.target),
+        undo=_undo(model.undo, actions),
     )
+
+
+def _retry(model: RetryModel) -> Retry:
+    given = model.limit
+    by_severity = {} if isinstance(given, int) else {name: tries for name, tries in given.model_dump().items() if tries is not None}
+    return Retry(given if isinstance(given, int) else 0, model.initial, model.factor, model.maximum, tuple(model.on or ()), by_severity)
+
+
+def _undo(model: UndoModel | str, actions: Mapping[str, ActionSpec]) -> UndoSpec:
+    if isinstance(model, str):
+        return UndoSpec(UndoMode(model))
+    arguments = check_arguments(actions[model.action], model.arguments, (*RUNBOOK_NAMES, "steps"))[0]
+    return UndoSpec(UndoMode.OWN, model.action, arguments, target_spec(model.target))
 
 
 def _verify(model: VerifyModel, source: str) -> VerifySpec:

@@ -131,7 +131,7 @@ def _descend(annotation: Any, location: tuple[Any, ...]) -> Any:
 
 
 def _bare(annotation: Any, tag: Any) -> Any:
-    """Without Annotated and Optional; of a tagged union the member with this tag."""
+    """Without Annotated and Optional; of a tagged union the member with this tag, of another the one that has keys."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) not in (Union, types.UnionType):
@@ -140,7 +140,9 @@ def _bare(annotation: Any, tag: Any) -> Any:
     for member in members:
         if isinstance(member, type) and issubclass(member, BaseModel) and "type" in member.model_fields and tag in _literals(member):
             return member
-    return _bare(members[0], tag)
+    bare = [_bare(m, None) for m in members]
+    models = [m for m in bare if isinstance(m, type) and issubclass(m, BaseModel)]
+    return models[0] if models else bare[0]
 
 
 def _literals(model: type[BaseModel]) -> tuple[Any, ...]:

@@ -7,21 +7,45 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from aiops.definitions.fields import Duration, MatchCel, Model, Name, Positive, PromQLTemplate, Share, StepCel, Text, VerifyCel
 from aiops.definitions.schema_rules import Metadata
+from aiops.domain.runbook import ERROR_CLASSES
 
 TargetText = Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class RetryModel(Model):
-    """Further tries after the first: waits of initial · factor^n, at most `maximum`."""
+Tries = Annotated[int, Field(ge=0, le=20)]
+Reason = Annotated[str, Field(pattern=f"^({'|'.join(ERROR_CLASSES)}|[A-Z][A-Za-z]{{1,60}})$")]
 
-    limit: int = Field(default=0, ge=0, le=20)
+
+def _shape(value: Any) -> str:
+    """Which member of a union is meant, by the shape of what is written."""
+    return "map" if isinstance(value, dict) else "list" if isinstance(value, list) else "word"
+
+
+class LimitsModel(Model):
+    """The number of further tries by the severity of the incident."""
+
+    info: Tries | None = None
+    warning: Tries | None = None
+    critical: Tries | None = None
+    default: Tries = 0
+
+
+class RetryModel(Model):
+    """Further tries after the first: waits of initial · factor^n, at most `maximum`, less up to a half by chance."""
+
+    limit: Annotated[Annotated[Tries, Tag("word")] | Annotated[LimitsModel, Tag("map")], Discriminator(_shape)] = Field(
+        default=0, description="a number from 0 to 20, or one for each severity"
+    )
     initial: Positive = Field(default=5.0)
     factor: float = Field(default=2.0, ge=1, le=10)
     maximum: Positive = Field(default=60.0)
+    on: Annotated[list[Reason], Field(min_length=1, max_length=20)] | None = Field(
+        default=None, description="after which errors: transient (the default), failed, error, timeout, or reasons such as Conflict"
+    )
 
 
 class TargetModel(Model):
@@ -39,6 +63,14 @@ class TargetModel(Model):
         return self
 
 
+class UndoModel(Model):
+    """An action that takes the step back, in place of its action's inverse."""
+
+    action: Name
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    target: TargetModel | None = Field(default=None, description="the step's if it is not given")
+
+
 class StepModel(Model):
     """One step. `arguments` are the action's; where it takes text, `{{ incident.labels.x }}` and the like may stand."""
 
@@ -51,6 +83,9 @@ class StepModel(Model):
     retry: RetryModel = Field(default_factory=RetryModel)
     on_failure: Literal["stop", "continue", "undo"] = "stop"
     target: TargetModel | None = None
+    undo: Annotated[
+        Annotated[Literal["auto", "none"], Tag("word")] | Annotated[UndoModel, Tag("map")], Discriminator(_shape)
+    ] = Field(default="auto", description="auto: by the action's inverse; none: not at all; or an action of its own")
 
 
 class VerifyModel(Model):
@@ -106,4 +141,11 @@ class RunbookModel(Model):
     steps: Annotated[list[StepModel], Field(min_length=1, max_length=50)]
     verify: VerifyModel | None = None
     undo_on_failure: bool = True
+    deadline: Positive | None = Field(default=None, description="for the whole run, from its beginning or approval to the end of its verification")
     guards: GuardsModel = Field(default_factory=GuardsModel)
+
+    @model_validator(mode="after")
+    def _in_time(self) -> RunbookModel:
+        if self.deadline is not None and self.verify is not None and self.deadline <= self.verify.after + self.verify.hold:
+            raise ValueError("deadline must be longer than after and for of verify together, otherwise it can never pass")
+        return self

@@ -87,7 +87,10 @@ class VerifyRun:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run. `due_at` (Unix seconds) is when the engine must look at it again. `simulated`: the dry-run writer was used."""
+    """One run. `due_at` (Unix seconds) is when the engine must look at it again. `simulated`: the dry-run writer was used.
+
+    `deadline_at`: when it is stopped, whatever it is at.
+    """
 
     id: str
     plan: Plan
@@ -101,6 +104,7 @@ class Execution:
     result: Result | None = None
     approved_by: str = ""
     expires_at: float | None = None
+    deadline_at: float | None = None
 
     @property
     def target(self) -> str:

@@ -18,6 +18,11 @@ def make_id(prefix: str, *parts: object) -> str:
     return f"{prefix}-{digest.hexdigest()}"
 
 
+def fraction(*parts: object) -> float:
+    """A number from 0 to below 1, spread evenly over different parts and the same for the same: chance that a replay repeats."""
+    return int(make_id("", *parts)[1:], 16) / 16**12
+
+
 def operation_key(execution_id: str, step: str, attempt: int) -> str:
     """The idempotency key of one try of one step; it is what we stamp on objects."""
     return f"{execution_id}.{step}.{attempt}"

@@ -11,8 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiops.domain.outcome import Verdict
-from aiops.domain.runbook import Mode, OnFailure, Retry
+from aiops.domain.runbook import Mode, OnFailure, Retry, UndoMode
 from aiops.domain.target import TargetRef
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedUndo:
+    """`UndoSpec` rendered; `target` None is the step's. `late` as for steps."""
+
+    mode: UndoMode = UndoMode.AUTO
+    action: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    late: tuple[str, ...] = ()
+    target: TargetRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,7 @@ class PlannedStep:
     on_failure: OnFailure = OnFailure.STOP
     target: TargetRef | None = None
     late: tuple[str, ...] = ()
+    undo: PlannedUndo = field(default_factory=PlannedUndo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,7 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     changes: tuple[Change, ...] = ()
     cooldown: float = 0.0
+    deadline: float | None = None
 
     def target_of(self, step: PlannedStep) -> TargetRef:
         """What the step works on."""
@@ -93,4 +106,5 @@ class Plan:
     @property
     def targets(self) -> tuple[TargetRef, ...]:
         """Everything that the plan works on: the incident's target first, each once."""
-        return tuple(dict.fromkeys((self.target, *map(self.target_of, self.steps))))
+        undone = (step.undo.target for step in self.steps if step.undo.target is not None)
+        return tuple(dict.fromkeys((self.target, *map(self.target_of, self.steps), *undone)))

@@ -34,6 +34,10 @@ class EffectClass(StrEnum):
     NONE = "none"
 
 
+REPEATABLE = (EffectClass.NONE, EffectClass.CONVERGENT, EffectClass.NAMED)
+"""Effects after which another try may follow: none, one that repeating does not change, one with a name of its own."""
+
+
 class OnFailure(StrEnum):
     """What a failed step does to the run."""
 
@@ -83,12 +87,30 @@ class ActionSpec:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Further tries after the first, waits in seconds: initial · factor^n, at most `maximum`."""
+    """Further tries after the first, waits in seconds: initial · factor^n, at most `maximum`, of which up to a half is taken off by chance.
+
+    `limits` is the limit by the incident's severity, with `default` for others; a plan has the one number that applies. `on` says after which
+    errors: reason codes and the classes of `ERROR_CLASSES`; empty is `transient`.
+    """
 
     limit: int = 0
     initial: float = 5.0
     factor: float = 2.0
     maximum: float = 60.0
+    on: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+
+ERROR_CLASSES = ("transient", "failed", "error", "timeout")
+"""What a retry may be asked for besides a reason: what may pass by itself, any failure, any error, work that was not complete in time."""
+
+
+class UndoMode(StrEnum):
+    """How a step is taken back: by its action's inverse, not at all, or by an action of its own."""
+
+    AUTO = "auto"
+    NONE = "none"
+    OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +121,16 @@ class TargetSpec:
     namespace: str = ""
     name: str = ""
     context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSpec:
+    """How a step is taken back; the rest only for OWN: the compensating action, its arguments, and its target (None: the step's)."""
+
+    mode: UndoMode = UndoMode.AUTO
+    action: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    target: TargetSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +149,7 @@ class StepSpec:
     retry: Retry = field(default_factory=Retry)
     on_failure: OnFailure = OnFailure.STOP
     target: TargetSpec | None = None
+    undo: UndoSpec = field(default_factory=UndoSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +187,10 @@ class GuardSpec:
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """One runbook. Lower `priority` is tried first. `match` is of the `match` vocabulary. `hash` changes with the file's content."""
+    """One runbook. Lower `priority` is tried first. `match` is of the `match` vocabulary. `hash` changes with the file's content.
+
+    `deadline`: seconds for the whole run, from its beginning or approval to the end of its verification; None for no limit but those of its steps.
+    """
 
     name: str
     mode: Mode
@@ -170,3 +206,4 @@ class Runbook:
     hash: str = ""
     file: str = ""
     line: int = 0
+    deadline: float | None = None

@@ -86,7 +86,8 @@ def _approve(desk: Desk, execution: Execution, command: Command) -> Answer:
         return None, (), no
     now = desk.clock.now()
     entry = desk.entry(execution, EntryKind.APPROVED, by=command.by, hash=execution.plan.hash, command=command.id)
-    return replace(execution, state=ExecutionState.RUNNING, approved_by=command.by, due_at=now), (entry,), "approved"
+    until = None if execution.plan.deadline is None else now + execution.plan.deadline
+    return replace(execution, state=ExecutionState.RUNNING, approved_by=command.by, due_at=now, deadline_at=until), (entry,), "approved"
 
 
 def _reject(desk: Desk, execution: Execution, command: Command) -> Answer:

@@ -21,7 +21,8 @@ from aiops.execution.lanes import Lane
 from aiops.execution.late import arguments_of, unforeseen
 from aiops.execution.leases import lease_names
 from aiops.execution.progress import settle_due, with_step
-from aiops.execution.settling import defer, retry_or_settle, settle
+from aiops.execution.retrying import TIMED_OUT
+from aiops.execution.settling import defer, repeat_or_settle, retry_or_settle, settle
 
 
 def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Execution:
@@ -40,10 +41,10 @@ def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     except NO_ANSWER as error:
         return _unreadable(desk, execution, step, run, lane, error)
     except (*OUTSIDE, *MALFORMED) as error:
-        return settle(desk, execution, step, run, lane, result_of(error)[0])
-    stop = prepared.skip if prepared.skip and prepared.skip.outcome is Outcome.SKIPPED else lane.objection(execution, run, prepared) or prepared.skip
+        return retry_or_settle(desk, execution, step, run, lane, *result_of(error), sent=False)
+    stop = prepared.skip if prepared.skip and prepared.skip.outcome is Outcome.SKIPPED else lane.objection(execution, step, run, prepared) or prepared.skip
     if stop:
-        return settle(desk, execution, step, run, lane, stop)
+        return retry_or_settle(desk, execution, step, run, lane, stop, False, sent=False)
     return _send(desk, execution, step, run, lane, context, prepared)
 
 
@@ -146,14 +147,14 @@ def check(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
         run = lane.keep(run, replace(kept, output={**kept.output, **checked.output}))
         return settle(desk, execution, step, run, lane, Result(Outcome.SUCCEEDED, "Completed", checked.detail))
     if isinstance(checked, Failed):
-        return settle(desk, execution, step, run, lane, checked.result)
+        return repeat_or_settle(desk, execution, step, run, lane, checked.result)
     left = run.started_at + step.timeout - desk.clock.now()
     if isinstance(checked, Again) and left > 0:
         return defer(desk, execution, replace(run, state=lane.pending), min(checked.due_in, left))
     if isinstance(checked, Waiting) and (checked.patient or left > 0):
         return defer(desk, execution, run, checked.due_in if checked.patient else min(checked.due_in, left))
-    late = Result(Outcome.FAILED, "TimedOut", f"not complete after {step.timeout:g} s: {checked.detail}")
-    return settle(desk, execution, step, run, lane, late)
+    late = Result(Outcome.FAILED, TIMED_OUT, f"not complete after {step.timeout:g} s: {checked.detail}")
+    return repeat_or_settle(desk, execution, step, run, lane, late)
 
 
 def _checked(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Checked:

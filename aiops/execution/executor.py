@@ -108,6 +108,7 @@ class Executor:
         execution = Execution(
             id=identity, plan=plan, state=ExecutionState.AWAITING_APPROVAL if asks else ExecutionState.RUNNING, created_at=now, updated_at=now,
             due_at=expires or now, simulated=simulated, expires_at=expires,
+            deadline_at=None if asks or plan.deadline is None else now + plan.deadline,
             steps=tuple(StepRun(step.name, due_at=now, pre_state=relied.get(step.name, {})) for step in plan.steps),
         )
         entry = JournalEntry(identity, EntryKind.CREATED, now, data={"plan": plan.id, "hash": plan.hash, "mode": plan.mode.value, "simulated": simulated})

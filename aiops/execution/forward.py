@@ -16,10 +16,22 @@ from aiops.domain.target import TargetRef
 from aiops.execution import effects, recovery, verify
 from aiops.execution.desk import Desk
 from aiops.execution.lanes import FORWARD
-from aiops.execution.progress import begun, open_steps, pick, planned, reversible, settle_due, step_facts, stopping_failure
+from aiops.execution.progress import (
+    begun,
+    end_pending,
+    open_steps,
+    out_of_time,
+    pick,
+    planned,
+    reversible,
+    settle_due,
+    step_facts,
+    stopping_failure,
+)
 from aiops.execution.settling import defer, settle
-from aiops.execution.undo import enter_undo
+from aiops.execution.undo import cut_short, enter_undo
 
+DEADLINE = "DeadlineReached"
 _AT_WORK = (ExecutionState.RUNNING, ExecutionState.VERIFYING, ExecutionState.UNDOING)
 
 
@@ -27,17 +39,22 @@ def move(desk: Desk, execution: Execution) -> Execution:
     """One transition."""
     if not begun(execution) and (other := busy_with(desk, execution)):
         return desk.finish(execution, Result(Outcome.SKIPPED, "TargetBusy", f"run {other[0]} is at work on {other[1]}"))
+    if _too_late(desk, execution):
+        return _stop(desk, execution)
     if not open_steps(execution):
         return conclude(desk, execution)
     run, now = pick(execution, desk.clock.now()), desk.clock.now()
     if run is None:
         return desk.save(settle_due(execution, now), quiet=True)
     step = planned(execution.plan, run.name)
-    if run.state is StepState.INTENDED:
-        return recovery.resolve(desk, execution, step, run, FORWARD)
-    if run.state is StepState.STARTED:
-        return effects.check(desk, execution, step, run, FORWARD)
-    return _begin(desk, execution, step, run)
+    ways = {StepState.INTENDED: recovery.resolve, StepState.STARTED: effects.check}
+    return ways[run.state](desk, execution, step, run, FORWARD) if run.state in ways else _begin(desk, execution, step, run)
+
+
+def _too_late(desk: Desk, execution: Execution) -> bool:
+    """The deadline is reached, and something is still to be done or was given up for that reason."""
+    given_up = any(run.result is not None and run.result.reason == DEADLINE for run in execution.steps)
+    return out_of_time(execution, desk.clock.now()) and (given_up or bool(open_steps(execution)))
 
 
 def busy_with(desk: Desk, execution: Execution) -> tuple[str, TargetRef] | None:
@@ -73,6 +90,21 @@ def _begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun) ->
             words = f"the level is good before acting: {level:g}" if level is not None else "the level is good before acting"
             return desk.finish(execution, Result(Outcome.SKIPPED, "LevelIsGood", words))
     return effects.begin(desk, execution, step, run, FORWARD)
+
+
+def _stop(desk: Desk, execution: Execution) -> Execution:
+    """The deadline is reached: nothing more is begun, what is unclear is cleared up, what is under way is not waited for; then it is undone or not."""
+    under_way = ", ".join(f"{run.name} is {run.state}" for run in open_steps(execution))
+    cause = Result(Outcome.FAILED, DEADLINE, "; ".join(filter(None, (f"not done {execution.plan.deadline or 0:g} s after it began", under_way))))
+    if execution.plan.undo_on_failure and (reversible(execution) or any(run.state is StepState.INTENDED for run in execution.steps)):
+        return desk.save(enter_undo(execution, cause, desk.clock.now()))
+    execution = end_pending(execution, DEADLINE)
+    unclear = next((run for run in execution.steps if run.state is StepState.INTENDED), None)
+    if unclear is not None:
+        if unclear.due_at > desk.clock.now():
+            return desk.save(settle_due(execution, desk.clock.now()), quiet=True)
+        return recovery.resolve(desk, execution, planned(execution.plan, unclear.name), unclear, FORWARD)
+    return desk.finish(cut_short(execution), cause)
 
 
 def _touches(desk: Desk, step: PlannedStep) -> bool:

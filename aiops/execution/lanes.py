@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from aiops.domain.execution import EntryKind, Execution, StepRun, StepState
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import PlannedStep
+from aiops.domain.runbook import UndoMode
 from aiops.execution.actions.contract import Prepared
 
 
@@ -32,7 +33,7 @@ class Lane(Protocol):
         """What the action is given; None: what the step says."""
         ...
 
-    def objection(self, execution: Execution, run: StepRun, prepared: Prepared) -> Result | None:
+    def objection(self, execution: Execution, step: PlannedStep, run: StepRun, prepared: Prepared) -> Result | None:
         """Why this must not be sent, judged on the fresh read; None if it may."""
         ...
 
@@ -70,7 +71,7 @@ class Forward:
         """As planned."""
         return None
 
-    def objection(self, execution: Execution, run: StepRun, prepared: Prepared) -> Result | None:  # noqa: ARG002 (the protocol's signature)
+    def objection(self, execution: Execution, step: PlannedStep, run: StepRun, prepared: Prepared) -> Result | None:  # noqa: ARG002 (as the protocol)
         """Only that it is another object than the one approved or tried before."""
         return _replaced(run.pre_state, prepared)
 
@@ -97,19 +98,22 @@ class Backward:
         """Apart from the forward keys of the step."""
         return f"{step.name}~undo"
 
-    def arguments(self, step: PlannedStep, run: StepRun) -> Mapping[str, Any] | None:  # noqa: ARG002 (the protocol's signature)
-        """The inverse that was recorded with the intent."""
-        return run.inverse
+    def arguments(self, step: PlannedStep, run: StepRun) -> Mapping[str, Any] | None:
+        """The inverse that was recorded with the intent, unless the runbook names an action of its own."""
+        return None if step.undo.mode is UndoMode.OWN else run.inverse
 
-    def objection(self, execution: Execution, run: StepRun, prepared: Prepared) -> Result | None:
-        """The stamp must be of this run, and every value still what we set."""
+    def objection(self, execution: Execution, step: PlannedStep, run: StepRun, prepared: Prepared) -> Result | None:
+        """The stamp must be of this run, and every value still what we set. A compensating action elsewhere has nothing of ours to find."""
+        if step.undo.target is not None:
+            return None
         if replaced := _replaced(run.pre_state, prepared):
             return replaced
         present, stamp = prepared.pre_state, prepared.pre_state.get("stamp")
         if "stamp" in present and not str(stamp).startswith(f"{execution.id}."):
             return Result(Outcome.FAILED, "ChangedByOther", f"the last operation on it is {stamp or 'not ours'}, none of this run")
+        own = step.undo.mode is UndoMode.OWN  # it may look at other values than the action that it takes back
         for name, value in run.leaves.items():
-            if name not in ("uid", "stamp") and present.get(name) != value:
+            if name not in ("uid", "stamp") and (name in present or not own) and present.get(name) != value:
                 return Result(Outcome.FAILED, "ChangedByOther", f"{name} is {present.get(name)} now, we had left {value}")
         return None
 

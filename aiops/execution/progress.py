@@ -12,7 +12,7 @@ from typing import Any
 from aiops.domain.execution import Execution, ExecutionState, StepRun, StepState
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import Plan, PlannedStep
-from aiops.domain.runbook import OnFailure
+from aiops.domain.runbook import OnFailure, UndoMode
 
 BAD = frozenset((Outcome.FAILED, Outcome.ERROR, Outcome.INCONCLUSIVE))
 _ORDER = {StepState.INTENDED: 0, StepState.PENDING: 1, StepState.STARTED: 2}
@@ -54,7 +54,19 @@ def settle_due(execution: Execution, now: float) -> Execution:
     if execution.state is ExecutionState.UNDOING:
         current = undoing(execution)
         return replace(execution, due_at=current.due_at if current else now)
-    return replace(execution, due_at=min((run.due_at for run in open_steps(execution)), default=now))
+    due = min((run.due_at for run in open_steps(execution)), default=now)
+    return replace(execution, due_at=before_deadline(execution, due, now))
+
+
+def before_deadline(execution: Execution, due: float, now: float) -> float:
+    """`due`, or the deadline if that comes first and is still to come."""
+    until = execution.deadline_at
+    return min(due, until) if until is not None and until > now else due
+
+
+def out_of_time(execution: Execution, now: float) -> bool:
+    """Whether the runbook's deadline is reached."""
+    return execution.deadline_at is not None and now >= execution.deadline_at
 
 
 def begun(execution: Execution) -> bool:
@@ -95,7 +107,12 @@ def step_facts(execution: Execution) -> Mapping[str, Any]:
 def reversible(execution: Execution) -> list[StepRun]:
     """Steps whose effect happened and can be taken back, last started first."""
     order = {step.name: index for index, step in enumerate(execution.plan.steps)}
-    found = [run for run in execution.steps if run.effect and run.inverse and run.undo is None and run.state in (StepState.DONE, StepState.STARTED)]
+    modes = {step.name: step.undo.mode for step in execution.plan.steps}
+    found = [
+        run for run in execution.steps
+        if run.effect and run.undo is None and run.state in (StepState.DONE, StepState.STARTED)
+        and (modes[run.name] is UndoMode.OWN or (modes[run.name] is UndoMode.AUTO and run.inverse))
+    ]
     return sorted(found, key=lambda run: (run.started_at, order[run.name]), reverse=True)
 
 

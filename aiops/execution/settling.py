@@ -11,11 +11,11 @@ from aiops.domain.decision import Stage
 from aiops.domain.execution import EntryKind, Execution, JournalEntry, StepRun
 from aiops.domain.outcome import Result
 from aiops.domain.plan import PlannedStep
-from aiops.domain.runbook import OnFailure
+from aiops.domain.runbook import REPEATABLE, OnFailure
 from aiops.execution.desk import Desk
 from aiops.execution.lanes import FORWARD, Lane
 from aiops.execution.progress import BAD, end_pending, settle_due, with_step
-from aiops.remediate.backoff import wait
+from aiops.execution.retrying import pause, wanted
 
 
 def defer(desk: Desk, execution: Execution, run: StepRun, seconds: float, *entries: JournalEntry) -> Execution:
@@ -26,14 +26,27 @@ def defer(desk: Desk, execution: Execution, run: StepRun, seconds: float, *entri
 
 
 def retry_or_settle(
-    desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, result: Result, again: bool,  # noqa: FBT001
+    desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, result: Result, transient: bool, *, sent: bool = True,  # noqa: FBT001
 ) -> Execution:
-    """A definite refusal: another try later, if the step's retry allows one, else the end of the step."""
+    """A definite failure: another try later, if the step's retry wants one, else the end of the step. `sent`: the request was refused, not only the thought of it."""
     run = replace(run, tries=run.tries + 1)
-    entry = desk.entry(execution, lane.effect, step=step.name, attempt=run.attempt, key=run.key, applied=False, reason=result.reason, detail=result.detail)
-    if again and run.tries <= step.retry.limit:
-        return defer(desk, execution, replace(run, state=lane.pending), wait(step.retry, run.tries), entry)
-    return settle(desk, execution, step, run, lane, result, entry)
+    kind = lane.effect if sent else EntryKind.CHECKED
+    entry = desk.entry(execution, kind, step=step.name, attempt=run.attempt, key=run.key, applied=False, reason=result.reason, detail=result.detail)
+    if run.tries <= step.retry.limit and wanted(step.retry, result, transient=transient):
+        return defer(desk, execution, replace(run, state=lane.pending), pause(step.retry, run.tries, execution.id, lane.label(step)), entry)
+    return settle(desk, execution, step, run, lane, result, *([entry] if sent else []))
+
+
+def repeat_or_settle(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, result: Result) -> Execution:
+    """What was begun did not become complete: begun anew, if the step's retry wants that and nothing adds up by it."""
+    action = desk.actions.get(step.action)
+    if lane is FORWARD and action is not None and action.spec.effect in REPEATABLE:
+        run = replace(run, tries=run.tries + 1)
+        if run.tries <= step.retry.limit and wanted(step.retry, result, transient=False):
+            entry = desk.entry(execution, EntryKind.CHECKED, step=step.name, attempt=run.attempt, key=run.key, reason=result.reason, detail=result.detail)
+            again = replace(run, state=lane.pending, started_at=0.0)
+            return defer(desk, execution, again, pause(step.retry, run.tries, execution.id, lane.label(step)), entry)
+    return settle(desk, execution, step, run, lane, result)
 
 
 def settle(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, result: Result, *entries: JournalEntry) -> Execution:

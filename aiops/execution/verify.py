@@ -16,7 +16,7 @@ from aiops.domain.outcome import Judgement, Outcome, Result
 from aiops.domain.plan import PlannedVerify
 from aiops.domain.series import RangeBatch
 from aiops.execution.desk import Desk
-from aiops.execution.progress import reversible
+from aiops.execution.progress import before_deadline, out_of_time, reversible
 from aiops.execution.undo import enter_undo
 from aiops.remediate.verification import KEPT, SELF_HEALED, expectation, judge
 
@@ -119,7 +119,7 @@ def enter(desk: Desk, execution: Execution) -> Execution:
     spec, now = execution.plan.verify, desk.clock.now()
     assert spec is not None
     run = replace(execution.verification or VerifyRun(), started_at=now, detail="")
-    return desk.save(replace(execution, state=ExecutionState.VERIFYING, verification=run, due_at=now + spec.after))
+    return desk.save(replace(execution, state=ExecutionState.VERIFYING, verification=run, due_at=before_deadline(execution, now + spec.after, now)))
 
 
 def move(desk: Desk, execution: Execution) -> Execution:
@@ -139,11 +139,13 @@ def move(desk: Desk, execution: Execution) -> Execution:
     run = judge(spec, before, measured.level, now, passes(desk, spec, measured, before.baseline), would_pass)
     if run.judgement is None and now > before.started_at + spec.after + spec.within + 2 * spec.every:
         run = replace(run, judgement=Judgement.INCONCLUSIVE, detail=run.detail or "no judgement in time")
+    if run.judgement is None and out_of_time(execution, now):
+        run = replace(run, judgement=Judgement.INCONCLUSIVE, detail="the runbook's deadline came before a judgement")
     if measured.why and run.judgement is not Judgement.HELPED:
         run = replace(run, detail="; ".join(filter(None, (run.detail, measured.why))))
     execution = replace(execution, verification=run)
     if run.judgement is None:
-        return desk.save(replace(execution, due_at=now + spec.every), quiet=True)
+        return desk.save(replace(execution, due_at=before_deadline(execution, now + spec.every, now)), quiet=True)
     return _conclude(desk, execution, run.judgement)
 
 

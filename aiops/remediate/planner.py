@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from aiops.domain.errors import ExpressionError, trimmed
 from aiops.domain.expression import Renderer
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident
-from aiops.domain.plan import Plan, PlannedStep, PlannedVerify
-from aiops.domain.runbook import Runbook, StepSpec, TargetSpec, VerifySpec
+from aiops.domain.plan import Plan, PlannedStep, PlannedUndo, PlannedVerify
+from aiops.domain.runbook import Retry, Runbook, StepSpec, TargetSpec, UndoMode, VerifySpec
 from aiops.domain.target import KINDS, TargetRef, valid_name
 from aiops.domain.templated import is_late, templated
 
@@ -58,6 +58,7 @@ def make_plan(
         verify=verify,
         undo_on_failure=runbook.undo_on_failure,
         facts=dict(facts),
+        deadline=runbook.deadline,
         cooldown=cooldown if runbook.guards.cooldown is None else runbook.guards.cooldown,
     )
 
@@ -74,53 +75,74 @@ def plan_hash(runbook_hash: str, target: TargetRef, steps: tuple[PlannedStep, ..
 
 
 def _step(step: StepSpec, facts: Mapping[str, Any], target: TargetRef, render: Renderer, convert: Convert) -> PlannedStep:
-    late = tuple(name for name, value in step.arguments.items() if is_late(value))
+    arguments, late = _arguments(f"step {step.name}", step.action, step.arguments, facts, render, convert)
     return PlannedStep(
         name=step.name,
         action=step.action,
-        arguments={
-            name: value if name in late else _argument(step, name, value, facts, render, convert) for name, value in step.arguments.items()
-        },
+        arguments=arguments,
         needs=step.needs,
         when=step.when.text if step.when is not None else "",
         timeout=step.timeout,
-        retry=step.retry,
+        retry=_retry(step.retry, str(facts.get("incident.severity", ""))),
         on_failure=step.on_failure,
         late=late,
-        target=None if step.target is None else _target(step.name, step.target, target, facts, render),
+        target=None if step.target is None else _target(f"step {step.name}, target", step.target, target, facts, render),
+        undo=_undo(step, facts, target, render, convert),
     )
 
 
-def _argument(step: StepSpec, name: str, value: Any, facts: Mapping[str, Any], render: Renderer, convert: Convert) -> Any:
+def _retry(retry: Retry, severity: str) -> Retry:
+    """With the limit of the incident's severity."""
+    return replace(retry, limit=retry.limits.get(severity, retry.limits.get("default", 0)), limits={}) if retry.limits else retry
+
+
+def _undo(step: StepSpec, facts: Mapping[str, Any], target: TargetRef, render: Renderer, convert: Convert) -> PlannedUndo:
+    undo, place = step.undo, f"step {step.name}, undo"
+    if undo.mode is not UndoMode.OWN:
+        return PlannedUndo(undo.mode)
+    arguments, late = _arguments(place, undo.action, undo.arguments, facts, render, convert)
+    own = None if undo.target is None else _target(f"{place}.target", undo.target, target, facts, render)
+    return PlannedUndo(undo.mode, undo.action, arguments, late, own)
+
+
+def _arguments(
+    place: str, action: str, given: Mapping[str, Any], facts: Mapping[str, Any], render: Renderer, convert: Convert
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Arguments rendered and typed, and the names of those that can only be rendered when the step begins."""
+    late = tuple(name for name, value in given.items() if is_late(value))
+    return {n: v if n in late else _argument(place, action, n, v, facts, render, convert) for n, v in given.items()}, late
+
+
+def _argument(place: str, action: str, name: str, value: Any, facts: Mapping[str, Any], render: Renderer, convert: Convert) -> Any:
     """What is a template is rendered and typed again; the rest was typed when the file was loaded."""
     if not templated(value):
         return value
     try:
         rendered = render(value, facts) if isinstance(value, str) else tuple(render(v, facts) if templated(v) else v for v in value)
-        return convert(step.action, name, rendered)
+        return convert(action, name, rendered)
     except (ExpressionError, ValueError) as error:
-        raise ExpressionError(f"step {step.name}, argument {name}: {error}") from error
+        raise ExpressionError(f"{place}, argument {name}: {error}") from error
 
 
-def _target(step: str, spec: TargetSpec, main: TargetRef, facts: Mapping[str, Any], render: Renderer) -> TargetRef:
+def _target(place: str, spec: TargetSpec, main: TargetRef, facts: Mapping[str, Any], render: Renderer) -> TargetRef:
     """What is not given is the incident's target's. A name that no object can have is an error now, not a request later."""
     given = {}
     for name, text in (("kind", spec.kind), ("namespace", spec.namespace), ("name", spec.name), ("context", spec.context)):
         try:
             given[name] = render(text, facts) if templated(text) else text
         except ExpressionError as error:
-            raise ExpressionError(f"step {step}, target.{name}: {error}") from error
+            raise ExpressionError(f"{place}.{name}: {error}") from error
         if text and not given[name]:
-            raise ExpressionError(f"step {step}, target.{name}: it is empty")
+            raise ExpressionError(f"{place}.{name}: it is empty")
     kind = given["kind"] or main.kind
     if kind not in KINDS:
-        raise ExpressionError(f"step {step}, target.kind: {trimmed(kind, 80)!r} is no kind; there are {', '.join(KINDS)}")
+        raise ExpressionError(f"{place}.kind: {trimmed(kind, 80)!r} is no kind; there are {', '.join(KINDS)}")
     namespace = (given["namespace"] or main.namespace) if KINDS[kind].namespaced else ""
     name = given["name"] or main.name
     if not valid_name(name):
-        raise ExpressionError(f"step {step}, target.name: no object can be named {trimmed(name, 80)!r}")
+        raise ExpressionError(f"{place}.name: no object can be named {trimmed(name, 80)!r}")
     if KINDS[kind].namespaced and not valid_name(namespace):
-        raise ExpressionError(f"step {step}, target.namespace: no namespace can be named {trimmed(namespace, 80)!r}")
+        raise ExpressionError(f"{place}.namespace: no namespace can be named {trimmed(namespace, 80)!r}")
     return TargetRef(kind, namespace, name, given["context"] or main.context)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiops.definitions.loader import Definitions, load_definitions
-from aiops.domain.runbook import Runbook, TargetSpec
+from aiops.domain.runbook import Runbook, TargetSpec, UndoMode
 from aiops.execution.actions.registry import SPECS
 
 HEAD = "apiVersion: aiops/v1\nkind: Runbook\nmetadata: {name: fix}\nmatch: target.exists\nsteps:\n"
@@ -94,3 +94,46 @@ def test_arguments_and_conditions_speak_of_steps_that_are_done(tmp_path: Path) -
 )
 def test_what_a_step_cannot_speak_of(tmp_path: Path, step: str, message: str) -> None:
     assert wrong(tmp_path, TWO + f"- {{name: b, action: notify, {step}}}\n") == [message]
+
+
+def test_retries_undoing_and_a_deadline(tmp_path: Path) -> None:
+    made = runbook(
+        tmp_path,
+        "- {name: a, action: scale, arguments: {by: '+1'}, retry: {limit: {critical: 5, warning: 2, default: 1}, on: [transient, TargetVanished]}, undo: none}\n"
+        "- {name: b, action: wait, arguments: {for: 1s}, retry: {limit: 3, on: [timeout]}, needs: [a], target: {name: cart},\n"
+        "   undo: {action: scale, arguments: {to: '{{ steps.a.output.from }}'}, target: {name: basket}}}\n"
+        "- {name: c, action: wait, arguments: {for: 1s}}\n",
+        "deadline: 10m\n",
+    )
+    a, b, c = made.steps
+    assert (a.retry.limits, a.retry.on, a.retry.limit) == ({"critical": 5, "warning": 2, "default": 1}, ("transient", "TargetVanished"), 0)
+    assert (a.undo.mode, c.undo.mode, b.undo.mode) == (UndoMode.NONE, UndoMode.AUTO, UndoMode.OWN)
+    assert (b.undo.action, b.undo.arguments, b.undo.target) == ("scale", {"to": "{{ steps.a.output.from }}"}, TargetSpec(name="basket"))
+    assert (b.retry.limit, c.retry.on, made.deadline) == (3, (), 600.0)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("retry: {limit: 99}", "6: steps[0].retry.limit: must be less than or equal to 20, not 99"),
+        ("retry: {limit: {urgent: 1}}", "6: steps[0].retry.limit.urgent: unknown key 'urgent'; allowed: info, warning, critical, default"),
+        ("retry: {on: [sometimes]}", "6: steps[0].retry.on[0]: 'sometimes' is not allowed; it must match ^(transient|failed|error|timeout|[A-Z][A-Za-z]{1,60})$"),
+        (
+            "retry: {on: [timeout]}",
+            "6: steps[0].retry.on: restart may have had its effect by then, and a second would add up; timeout is for actions whose effect is none, ",
+        ),
+        ("undo: never", "6: steps[0].undo: 'never' is not allowed; allowed: auto, none"),
+        ("undo: {action: rstart}", "6: steps[0].undo.action: no action 'rstart'; did you mean 'restart'? allowed: "),
+        ("undo: {action: wait}", "6: steps[0].undo.arguments.for: the action wait needs it: how long (a duration such as 30s from 0 s up to 86400 s)"),
+        ("undo: {action: notify, arguments: {message: '{{ steps.b.output.x }}'}}", "6: steps[0].undo.arguments.message: no step 'b' in this runbook; allowed: a"),
+        ("undo: {action: restart, target: {kind: Node}}", "6: steps[0].undo.target.kind: the action restart takes Deployment, StatefulSet, DaemonSet, not Node"),
+    ],
+)  # fmt: skip
+def test_how_a_step_cannot_be_repeated_or_taken_back(tmp_path: Path, step: str, message: str) -> None:
+    (line,) = wrong(tmp_path, f"- {{name: a, action: restart, {step}}}\n")
+    assert line[: len(message)] == message
+
+
+def test_a_deadline_that_leaves_no_time_to_verify(tmp_path: Path) -> None:
+    (line,) = wrong(tmp_path, "- {name: a, action: restart}\n", "deadline: 30s\nverify: {query: up, passes: value > 0.0, after: 20s, for: 10s, within: 1m}\n")
+    assert line.endswith("deadline must be longer than after and for of verify together, otherwise it can never pass")

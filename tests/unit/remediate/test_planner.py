@@ -12,7 +12,7 @@ from aiops.definitions.cel import compile_expression
 from aiops.definitions.templates import render
 from aiops.domain.errors import ExpressionError
 from aiops.domain.plan import Plan
-from aiops.domain.runbook import GuardSpec, Mode, Runbook, StepSpec, TargetSpec, VerifySpec
+from aiops.domain.runbook import GuardSpec, Mode, Retry, Runbook, StepSpec, TargetSpec, UndoMode, UndoSpec, VerifySpec
 from aiops.domain.target import TargetRef
 from aiops.execution.actions.registry import SPECS
 from aiops.remediate.facts import target_facts
@@ -140,3 +140,21 @@ def test_a_number_may_come_from_a_template() -> None:
     assert plan(replace(RUNBOOK, steps=steps)).steps[0].arguments == {"to": 1}
     with pytest.raises(ExpressionError, match=r"step scale, argument to: must be a whole number .*, not 'checkout'"):
         plan(replace(RUNBOOK, steps=(StepSpec("scale", "scale", {"to": "{{ target.name }}"}),)))
+
+
+@pytest.mark.parametrize(("limits", "limit"), [({"critical": 5, "default": 1}, 5), ({"warning": 2, "default": 1}, 1), ({"warning": 2}, 0), ({}, 3)])
+def test_the_number_of_tries_follows_the_severity(limits: dict[str, int], limit: int) -> None:
+    made = plan(replace(RUNBOOK, steps=(replace(RUNBOOK.steps[0], retry=Retry(3, limits=limits)),)))
+    assert made.facts["incident.severity"] == "critical"
+    assert (made.steps[0].retry.limit, made.steps[0].retry.limits) == (limit, {})
+
+
+def test_what_takes_a_step_back_is_rendered_too() -> None:
+    undo = UndoSpec(UndoMode.OWN, "notify", {"message": "{{ target.name }} put back", "severity": "info"}, TargetSpec(name="{{ target.name }}-2"))
+    made = plan(replace(RUNBOOK, steps=(replace(RUNBOOK.steps[0], undo=undo),), deadline=60.0))
+    assert made.steps[0].undo.arguments["message"] == "checkout put back"
+    assert made.targets == (CHECKOUT, TargetRef("Deployment", "shop", "checkout-2"))
+    assert made.deadline == 60.0
+    bad = replace(undo, arguments={"message": "{{ target.labels.nope }}"})
+    with pytest.raises(ExpressionError, match=r"^step scale, undo, argument message: "):
+        plan(replace(RUNBOOK, steps=(replace(RUNBOOK.steps[0], undo=bad),)))
