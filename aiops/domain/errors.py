@@ -150,6 +150,10 @@ class StoreError(AiopsError):
     """The store could not read or write; what was asked did not happen."""
 
 
+class CommitUnknownError(StoreError):
+    """The one exception to that: the store broke off while it wrote, and cannot be asked. Read again before anything is done twice."""
+
+
 class LeaseLostError(StoreError):
     """Another owner holds the execution now: stop, write nothing."""
 

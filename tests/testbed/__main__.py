@@ -26,13 +26,14 @@ from tests.testbed.cache import say
 from tests.testbed.elasticsearch import Elasticsearch
 from tests.testbed.errors import TestbedError
 from tests.testbed.plane import KubernetesPlane
+from tests.testbed.postgres import Postgres
 from tests.testbed.process import new_folder, remove_folder
 from tests.testbed.prometheus import Prometheus, Target
 from tests.testbed.redis import Redis
 from tests.testbed.world import control
 from tests.testbed.world.process import WorldProcess
 
-SERVERS = ("plane", "redis", "alertmanager", "prometheus", "elasticsearch")
+SERVERS = ("plane", "redis", "postgres", "alertmanager", "prometheus", "elasticsearch")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -132,6 +133,10 @@ def _start(wanted: list[str], nodes: int, folder: Path, started: ExitStack, done
         redis = Redis()
         if begin("redis", redis.start, redis.stop):
             lines.append(f"redis          {redis.url}")
+    if "postgres" in wanted:
+        postgres = Postgres()
+        if begin("postgres", postgres.start, postgres.stop):
+            lines += [f"postgres       {postgres.url()}", f"  password     {postgres.password_file}"]
     alertmanager: Alertmanager | None = None
     if "alertmanager" in wanted:
         alertmanager = Alertmanager()

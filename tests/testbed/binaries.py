@@ -59,8 +59,10 @@ PROMTOOL = debian.Program("promtool", "prometheus")
 ALERTMANAGER = debian.Program("prometheus-alertmanager", "prometheus-alertmanager")
 AMTOOL = debian.Program("amtool", "prometheus-alertmanager")
 REDIS = debian.Program("redis-server", "redis-server")
+POSTGRES = debian.Program("postgres", "postgresql")
+INITDB = debian.Program("initdb", "postgresql")
 OPENSSL = debian.Program("openssl", "openssl")
-DEBIAN_PROGRAMS = (OPENSSL, ETCD, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDIS)
+DEBIAN_PROGRAMS = (OPENSSL, ETCD, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDIS, POSTGRES, INITDB)
 
 
 def kubernetes(program: str) -> Path:

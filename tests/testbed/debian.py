@@ -14,8 +14,8 @@ from tests.testbed.cache import cache_root, locked, say
 from tests.testbed.errors import TestbedError
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
-# Debian puts daemons into /usr/sbin, which is not on every user's PATH.
-_EXTRA_PATH = ("/usr/local/bin", "/usr/bin", "/usr/sbin", "/sbin")
+# Debian puts daemons into /usr/sbin, which is not on every user's PATH, and PostgreSQL's into a folder of its version.
+_EXTRA_PATH = ("/usr/local/bin", "/usr/bin", "/usr/sbin", "/sbin", "/usr/lib/postgresql/15/bin")
 
 
 @dataclass(frozen=True, slots=True)

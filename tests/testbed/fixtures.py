@@ -16,6 +16,7 @@ import pytest
 from tests.testbed.alertmanager import Alertmanager
 from tests.testbed.elasticsearch import Elasticsearch
 from tests.testbed.plane import KubernetesPlane
+from tests.testbed.postgres import Postgres
 from tests.testbed.prometheus import Prometheus
 from tests.testbed.redis import Redis
 
@@ -88,3 +89,9 @@ def alertmanager(request: pytest.FixtureRequest) -> Iterator[Alertmanager]:
 def redis(request: pytest.FixtureRequest) -> Iterator[Redis]:
     """A Redis without a password."""
     yield from _running(request, Redis)
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """A PostgreSQL; a test makes a database of its own (`postgres.database()`)."""
+    yield from _running(request, Postgres)

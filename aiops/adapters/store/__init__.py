@@ -1,4 +1,4 @@
-"""The store: `open_store(url)`. SQLite embedded, portable to PostgreSQL; schema by migrations that run at open."""
+"""The store: `open_store(url)`. SQLite embedded, or PostgreSQL; schema by migrations that run at open."""
 
 from aiops.adapters.store.sql_store import SqlStore, open_store
 

@@ -1,180 +1,77 @@
-"""Connections, transactions and the mapping of database errors.
+"""What the store needs of a database, whichever it is: connections inside transactions, a stamp of changes, and errors in our words.
 
-A SQLite file has one writing connection behind a lock (`BEGIN IMMEDIATE`, so a transaction never fails half-way for want of the write lock)
-and a few reading ones that cannot write; WAL lets them go on side by side, other processes too. `:memory:` has a single connection for both.
-Neighbours: every other file of this package; `migrate` makes the schema.
+Neighbours: `sqlite` and `postgres` are the two databases, `open_database` chooses by the address; every other file of this package stands on this one.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError
 
 from aiops.domain.errors import StoreError, trimmed
 
-BUSY_SECONDS = 10.0
-_READERS = 4
-
-_TEXTS = (
-    ("disk is full", "the disk is full; nothing of this change was written"),
-    ("is locked", f"another process holds the write lock for more than {BUSY_SECONDS:g} s"),
-    ("not a database", "the file is damaged or no database of this project"),
-    ("malformed", "the file is damaged"),
-    ("readonly database", "the file or its folder is read-only"),
-    ("unable to open", "the file cannot be opened"),
-    ("disk I/O error", "the disk answered with an error"),
-    ("FOREIGN KEY", "it belongs to an execution that is not stored"),
-)
+FORMS = "sqlite:///PATH, sqlite:///:memory: and postgresql://USER@HOST:PORT/DATABASE"
 
 
-def store_error(error: BaseException) -> StoreError:
-    """The vendor's error in our words; the cause is chained by the caller. Statements and values are left out: they may be secret or huge."""
-    text = str(getattr(error, "orig", None) or error)
-    for part, words in _TEXTS:
-        if part.lower() in text.lower():
-            return StoreError(f"store: {words} ({trimmed(text, 120)})")
-    return StoreError(f"store: {trimmed(text, 200)}")
-
-
-def _settle(connection: sqlite3.Connection, *, memory: bool, reader: bool) -> None:
-    # SQLAlchemy begins transactions itself (see `_begin`); sqlite3's own habit of beginning late would break BEGIN IMMEDIATE.
-    connection.isolation_level = None
-    pragmas = ["foreign_keys=ON", f"busy_timeout={int(BUSY_SECONDS * 1000)}", "trusted_schema=OFF", "cache_size=-8000"]
-    if not memory:
-        pragmas += ["journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864"]
-    if reader:
-        pragmas += ["query_only=ON"]
-    for pragma in pragmas:
-        connection.execute(f"PRAGMA {pragma}")
-
-
-class Database:
-    """One open database. `writing()` and `reading()` give a connection inside a transaction; both raise StoreError only."""
-
-    def __init__(self, url: str, *, create: bool = True) -> None:
-        try:
-            parsed = make_url(url)
-        except ArgumentError as error:
-            raise StoreError("store: the address is not of the form sqlite:///PATH or sqlite:///:memory:") from error
-        if parsed.get_backend_name() != "sqlite":
-            raise StoreError(f"store: {parsed.get_backend_name()} is not supported, allowed are sqlite:///PATH and sqlite:///:memory:")
-        self._memory = parsed.database in (None, "", ":memory:")
-        self._lock = threading.RLock()
-        self._closed = False
-        if not self._memory:
-            _make_file(Path(str(parsed.database)), create=create)
-        self._writer = self._engine(parsed, reader=False)
-        self._reader = self._writer if self._memory else self._engine(parsed, reader=True)
-        self._watch_lock = threading.Lock()
-        self._watch: sqlite3.Connection | None = None
-        self._only: sqlite3.Connection | None = None
-        self._path = parsed.database
+class Database(Protocol):
+    """One open database. `writing()` and `reading()` give a connection inside a transaction; all raise StoreError only."""
 
     @property
     def dialect(self) -> str:
-        """`sqlite`, later also `postgresql`."""
-        return self._writer.dialect.name
+        """`sqlite` or `postgresql`."""
+        ...
 
-    def _engine(self, url: URL, *, reader: bool) -> Engine:
-        arguments: dict[str, Any] = {"check_same_thread": False, "timeout": BUSY_SECONDS}
-        if self._memory:
-            engine = create_engine(url, poolclass=StaticPool, connect_args=arguments)
-        else:
-            engine = create_engine(url, poolclass=QueuePool, pool_size=_READERS if reader else 1, max_overflow=0, pool_timeout=30, connect_args=arguments)
-        memory = self._memory
+    def writing(self) -> AbstractContextManager[Connection]:
+        """All or nothing: durable when the block ends, rolled back when it raises. One writer at a time, of all processes."""
+        ...
 
-        def on_connect(connection: sqlite3.Connection, _record: object) -> None:
-            _settle(connection, memory=memory, reader=reader)
-            if memory:
-                self._only = connection
-
-        def _begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
-
-        event.listen(engine, "connect", on_connect)
-        event.listen(engine, "begin", _begin)
-        return engine
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """All or nothing: committed and synced when the block ends, rolled back when it raises."""
-        with self._lock:
-            self._must_be_open()
-            try:
-                with self._writer.begin() as connection:
-                    yield connection
-            except (SQLAlchemyError, sqlite3.Error) as error:
-                raise store_error(error) from error
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """One consistent picture."""
-        if self._memory:
-            with self.writing() as connection:
-                yield connection
-            return
-        self._must_be_open()
-        try:
-            with self._reader.begin() as connection:
-                yield connection
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            raise store_error(error) from error
+        ...
 
     def stamp(self) -> object:
         """Another value after each committed change, whichever thread or process made it: what was read under a stamp stands while it is the same.
 
-        Some microseconds, where a query in a transaction of its own costs hundreds. A stamp may change without a change, never the other way round.
+        A stamp may change without a change, never the other way round.
         """
-        self._must_be_open()
-        try:
-            if self._memory:
-                # One connection for all: the number of rows that it ever changed. Under the lock, so not in the middle of a transaction.
-                with self._lock:
-                    return None if self._only is None else self._only.total_changes
-            # https://www.sqlite.org/pragma.html#pragma_data_version: comparable on one connection only, which sees the commits of all others.
-            with self._watch_lock:
-                if self._watch is None:
-                    self._watch = sqlite3.connect(str(self._path), timeout=BUSY_SECONDS, check_same_thread=False)
-                    _settle(self._watch, memory=False, reader=True)
-                return self._watch.execute("PRAGMA data_version").fetchall()[0][0]
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            raise store_error(error) from error
+        ...
 
     def close(self) -> None:
-        """Wait for the present write, then release the file (SQLite folds the write-ahead log back in). Closing twice is fine."""
-        with self._watch_lock:
-            if self._watch is not None:
-                self._watch.close()
-                self._watch = None
-        with self._lock:
-            self._closed = True
-            self._reader.dispose()
-            self._writer.dispose()
-
-    def _must_be_open(self) -> None:
-        if self._closed:
-            raise StoreError("store: it is closed")
+        """Wait for the present write, then let go. Closing twice is fine."""
+        ...
 
 
-def _make_file(path: Path, *, create: bool) -> None:
-    """For the owner only: evidence and alert texts are nobody else's. SQLite gives its side files the mode of this one."""
-    if not create and not path.is_file():
-        raise StoreError(f"store: there is no database at {path}")
+def parsed(url: str) -> URL:
+    """The address. Raises StoreError, in words that do not repeat it: it may hold a password."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise StoreError(f"store: {path} cannot be opened for writing: {error.strerror}") from error
+        address = make_url(url)
+    except ArgumentError as error:
+        raise StoreError(f"store: the address is none of the forms {FORMS}") from error
+    if address.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"store: {trimmed(address.get_backend_name(), 40)} is not supported, allowed are {FORMS}")
+    return address
+
+
+def open_database(url: str, *, create: bool = True, password_file: str = "") -> Database:
+    """The database of this address. `password_file` (PostgreSQL) is read at each new connection. Raises StoreError."""
+    address = parsed(url)
+    if address.get_backend_name() == "sqlite":
+        from aiops.adapters.store.sqlite import SqliteDatabase
+
+        return SqliteDatabase(address, create=create)
+    # Deferred: the embedded default needs no client of a server.
+    from aiops.adapters.store.postgres import PostgresDatabase
+
+    return PostgresDatabase(address, password_file=password_file)
+
+
+def in_words(text: str, table: Mapping[str, str]) -> StoreError:
+    """The vendor's words with ours before them, where a part of them is known. Statements and values are left out: they may be secret or huge."""
+    for part, words in table.items():
+        if part.lower() in text.lower():
+            return StoreError(f"store: {words} ({trimmed(text, 120)})")
+    return StoreError(f"store: {trimmed(text, 200)}")

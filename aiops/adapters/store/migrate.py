@@ -22,11 +22,14 @@ _KNOWN = frozenset({"0001"})
 _UPGRADING = threading.Lock()
 
 
-def migrate(database: Database) -> None:
-    """Make or upgrade the schema. Raises StoreError for a foreign file, for a schema newer than ours, and when a step fails (nothing is changed then)."""
+def migrate(database: Database, *, create: bool = True) -> None:
+    """Make (if `create`) or upgrade the schema. Raises StoreError for a foreign file, for a schema newer than ours, and when a step fails (nothing is changed then)."""
     with database.reading() as connection:
-        if _revision(connection) == HEAD:
-            return
+        present = _revision(connection)
+    if present == HEAD:
+        return
+    if present is None and not create:
+        raise StoreError("store: there is nothing of this project in that database")
     with database.writing() as connection:
         if _revision(connection) == HEAD:
             return
@@ -47,14 +50,14 @@ def migrate(database: Database) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """The revision of the file; None for an empty one."""
+    """The revision of the database; None for an empty one."""
     names = set(inspect(connection).get_table_names())
     if not names:
         return None
     if "alembic_version" not in names:
-        raise StoreError("store: this database holds tables of something else; give a path of its own")
+        raise StoreError("store: this database holds tables of something else; give one of its own")
     row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
     revision = str(row[0]) if row else None
     if revision is not None and revision not in _KNOWN:
-        raise StoreError(f"store: its schema ({trimmed(revision, 40)}) is newer than this version knows ({HEAD}); start the newer version, or give another path")
+        raise StoreError(f"store: its schema ({trimmed(revision, 40)}) is newer than this version knows ({HEAD}); start the newer version, or give another one")
     return revision

@@ -1,6 +1,6 @@
 """The port's `Store` on SQLAlchemy Core: each method is one transaction.
 
-Neighbours: `open_store` here is what the composition root calls; tests run the contract suite over a file and over `:memory:`.
+Neighbours: `open_store` here is what the composition root calls; tests run the contract suite over a file, over `:memory:` and over PostgreSQL.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from aiops.adapters.store import leases, outbox, retention, tables, writing
 from aiops.adapters.store.codec import clean
-from aiops.adapters.store.engine import Database
+from aiops.adapters.store.engine import open_database
 from aiops.adapters.store.migrate import migrate
 from aiops.adapters.store.reading import SqlReading
 from aiops.domain.errors import StoreError
@@ -90,14 +90,15 @@ class SqlStore(SqlReading):
         self._database.close()
 
 
-def open_store(url: str, *, create: bool = True) -> SqlStore:
-    """Open `sqlite:///PATH` (made if absent and `create`, mode 0600) or `sqlite:///:memory:`, with the schema brought up to date.
+def open_store(url: str, *, create: bool = True, password_file: str = "") -> SqlStore:
+    """Open `sqlite:///PATH` (made if absent and `create`, mode 0600), `sqlite:///:memory:` or `postgresql://USER@HOST:PORT/DATABASE`, schema up to date.
 
-    Raises StoreError: another scheme, a file that cannot be opened, is damaged, is of something else, or has a newer schema.
+    `password_file` is for PostgreSQL. Raises StoreError: another scheme, a file that cannot be opened or a server that cannot be reached,
+    damage, a database of something else, a newer schema, and without `create` an empty one.
     """
-    database = Database(url, create=create)
+    database = open_database(url, create=create, password_file=password_file)
     try:
-        migrate(database)
+        migrate(database, create=create)
     except BaseException:
         database.close()
         raise

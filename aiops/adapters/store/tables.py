@@ -11,12 +11,14 @@ metadata = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s", "fk": "fk_%(table_name)s_%(column_0_name)s"}
 )
 
+# By code point, as SQLite compares: the order of answers must not depend on the language that a server was set up with.
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 # SQLite numbers rows by itself only for a key of exactly this type.
 _SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _text(name: str, *, key: bool = False) -> Column[str]:
-    return Column(name, Text, primary_key=key, nullable=False)
+    return Column(name, _TEXT, primary_key=key, nullable=False)
 
 
 def _number(name: str) -> Column[float]:
@@ -103,7 +105,7 @@ executions = Table(
 journal = Table(
     "journal",
     metadata,
-    Column("execution", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True, nullable=False),
+    Column("execution", _TEXT, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True, nullable=False),
     # Given by us, not by the database: two owners that both append "the next line" collide instead of interleaving.
     Column("number", BigInteger, primary_key=True, autoincrement=False, nullable=False),
     _text("kind"),
@@ -140,7 +142,7 @@ silences = Table("silences", metadata, _text("id", key=True), _number("starts_at
 reviews = Table(
     "reviews",
     metadata,
-    Column("execution", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True, nullable=False),
+    Column("execution", _TEXT, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True, nullable=False),
     _number("at"),
     _text("document"),
     Index(None, "at"),

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from aiops.adapters.store import SqlStore, folding, open_store, writing
+from aiops.adapters.store.sqlite import SqliteDatabase
 from aiops.adapters.store.tables import metadata
 from aiops.ports.storage import Changes, Store
 from tests.contract.store.shapes import decision, execution, incident, message
@@ -55,6 +56,7 @@ def test_no_growing_table_is_read_from_end_to_end(store: SqlStore, name: str) ->
         if statement.lstrip().upper().startswith(("SELECT", "UPDATE", "DELETE")):
             asked.append((statement, parameters[0] if many else parameters))
 
+    assert isinstance(store._database, SqliteDatabase)
     engine = store._database._writer
     event.listen(engine, "before_cursor_execute", note)
     ASKED[name](store)

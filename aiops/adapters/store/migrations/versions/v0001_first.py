@@ -13,11 +13,12 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def _text(*names: str) -> list[sa.Column[str]]:
-    return [sa.Column(n, sa.Text, nullable=False) for n in names]
+    return [sa.Column(n, _TEXT, nullable=False) for n in names]
 
 
 def _numbers(*names: str) -> list[sa.Column[float]]:

@@ -1,4 +1,4 @@
-"""The child of the kill test: writes for ever and says what was acknowledged. Run as `python writer_loop.py URL`."""
+"""The child of the kill test: writes for ever and says what was acknowledged. Run as `python writer_loop.py URL [PASSWORD_FILE]`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def changes(number: int) -> Changes:
 
 
 def main() -> None:
-    store = open_store(sys.argv[1])
+    store = open_store(sys.argv[1], password_file=sys.argv[2] if len(sys.argv) > 2 else "")
     for number in count(1):
         store.write(changes(number))
         print(number, flush=True)

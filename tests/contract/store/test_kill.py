@@ -9,14 +9,24 @@ from pathlib import Path
 import pytest
 
 from aiops.adapters.store import open_store
+from tests.testbed.postgres import Postgres
 
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.fixture(params=["file", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """Address and password file."""
+    if request.param == "file":
+        return f"sqlite:///{tmp_path}/aiops.db", ""
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return postgres.url(postgres.database(request.getfixturevalue("empty_schema"))), str(postgres.password_file)
+
+
 @pytest.mark.parametrize("acknowledged", [1, 7, 40])
-def test_nothing_acknowledged_is_lost_and_nothing_is_half_written(tmp_path: Path, acknowledged: int) -> None:
-    url = f"sqlite:///{tmp_path}/aiops.db"
-    child = subprocess.Popen([sys.executable, "-m", "tests.unit.store.writer_loop", url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def test_nothing_acknowledged_is_lost_and_nothing_is_half_written(place: tuple[str, str], acknowledged: int) -> None:
+    url, password_file = place
+    child = subprocess.Popen([sys.executable, "-m", "tests.contract.store.writer_loop", url, password_file], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     last = 0
     for line in child.stdout:
@@ -28,7 +38,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_written(tmp_path: Path
     last = max([last, *(int(line) for line in child.stdout if line.endswith("\n"))])
     child.wait()
     child.stdout.close()
-    store = open_store(url)
+    store = open_store(url, password_file=password_file)
     written = len(store.active_incidents())
     assert written in (last, last + 1)
     assert store.value("last") == written

@@ -15,6 +15,7 @@ from aiops.domain.execution import ExecutionState
 from aiops.domain.incident import Silence
 from aiops.ports.storage import Changes
 from tests.contract.store.shapes import execution, message
+from tests.testbed.postgres import Postgres
 
 ASK: dict[str, Callable[[SqlStore, float], list[Any]]] = {
     "due": lambda s, now: list(s.due(now)),
@@ -35,12 +36,16 @@ CHANGE: dict[str, Changes] = {
 LATE = 1e9
 
 
-@pytest.fixture(params=["own, file", "own, memory", "another process' connection"])
+@pytest.fixture(params=["own, file", "own, memory", "own, postgresql", "another process', file", "another process', postgresql"])
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SqlStore, SqlStore]]:
     """Who asks and who writes."""
-    url = "sqlite:///:memory:" if request.param == "own, memory" else f"sqlite:///{tmp_path}/aiops.db"
-    asking = open_store(url)
-    writing = open_store(url) if request.param.startswith("another") else asking
+    whose, kind = request.param.split(", ")
+    url, password_file = "sqlite:///:memory:" if kind == "memory" else f"sqlite:///{tmp_path}/aiops.db", ""
+    if kind == "postgresql":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url, password_file = postgres.url(postgres.database(request.getfixturevalue("empty_schema"))), str(postgres.password_file)
+    asking = open_store(url, password_file=password_file)
+    writing = asking if whose == "own" else open_store(url, password_file=password_file)
     yield asking, writing
     asking.close()
     writing.close()
