@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -231,8 +231,10 @@ class Settings(BaseSettings):
     kind: Literal["Config"] = "Config"
     name: str = "aiops"
     state_dir: str = "var"
-    store_url: str = Field(default="", pattern=r"^(sqlite:///.+)?$")
+    store_url: str = Field(default="", pattern=r"^((sqlite:///|postgresql://|postgresql\+psycopg://).+)?$")
     """Empty: SQLite in `stateDir`."""
+    store_password_file: str = ""
+    """For PostgreSQL; read at each new connection."""
     rules: tuple[str, ...] = ("rules",)
     runbooks: tuple[str, ...] = ("runbooks",)
     sources: dict[str, SourceSettings] = {}
@@ -252,6 +254,20 @@ class Settings(BaseSettings):
     workers: int = Field(default=8, ge=1, le=64)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+
+    @field_validator("store_url")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        user = value.partition("://")[2].partition("@")[0] if "@" in value else ""
+        if not value.startswith("sqlite") and (":" in user.rpartition("/")[2] or "password=" in value):
+            raise ValueError("must not hold a password: give a file with it in storePasswordFile")
+        return value
+
+    @model_validator(mode="after")
+    def _password_for_a_server(self) -> Settings:
+        if self.store_password_file and not self.store_url.startswith("postgresql"):
+            raise ValueError("storePasswordFile goes with a storeUrl of the form postgresql://USER@HOST:PORT/DATABASE")
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:

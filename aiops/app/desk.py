@@ -126,4 +126,4 @@ def who() -> str:
 
 def open_desk(settings: Settings) -> Desk:
     """The desk over the settings' store, which must be there: a mistyped path is an error, no new database. Raises StoreError."""
-    return Desk(open_store(settings.database_url, create=False), SystemClock())
+    return Desk(open_store(settings.database_url, create=False, password_file=settings.store_password_file), SystemClock())

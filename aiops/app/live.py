@@ -87,7 +87,7 @@ class Daemon:
         state = Path(settings.state_dir)
         state.mkdir(parents=True, exist_ok=True)
         usable_kernels(state, os.environ)
-        store = open_store(settings.database_url)
+        store = open_store(settings.database_url, password_file=settings.store_password_file)
         self.lifecycle.add("store", lambda _left: store.close())
         sources = build_sources(settings, self.clock)
         for close in sources.closers:

@@ -35,7 +35,7 @@ class Postgres:
         self._owner = _unprivileged()
         settings = {
             "listen_addresses": self.host, "port": str(self.port), "unix_socket_directories": "", "fsync": "off", "full_page_writes": "off",
-            "max_connections": "200", "shared_buffers": "32MB", "autovacuum": "off", "log_min_messages": "warning",
+            "max_connections": "200", "shared_buffers": "32MB", "max_wal_size": "16MB", "min_wal_size": "2MB", "autovacuum": "off", "log_min_messages": "warning",
         }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command = [str(binaries.debian_program(binaries.POSTGRES)), "-D", str(self._data), *words]
@@ -107,7 +107,7 @@ class Postgres:
             os.chown(self.password_file, *self._owner)
         uid, gid = self._owner or (None, None)
         # A language of its own order: the project's answers must not depend on it.
-        words = ["--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US", "--auth=scram-sha-256", "--no-sync", f"--username={USER}"]
+        words = ["--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US", "--auth=scram-sha-256", "--no-sync", "--wal-segsize=1", f"--username={USER}"]
         done = subprocess.run(
             [str(binaries.debian_program(binaries.INITDB)), "-D", str(self._data), f"--pwfile={self.password_file}", *words],
             check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,

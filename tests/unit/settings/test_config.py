@@ -29,7 +29,10 @@ BAD = {
     "unknown type": ("sources:\n  p: {type: graphite, url: 'http://a'}\n", "aiops.yaml:2: sources.p.type:", "prometheus"),
     "no address": ("sources:\n  p: {type: prometheus, url: 'file:///etc'}\n", "aiops.yaml:2: sources.p.url:", "https?"),
     "an address without a host": ("sources:\n  p: {type: prometheus, url: 'http://'}\n", "aiops.yaml:2: sources.p.url:", "https?"),
-    "another database": ("storeUrl: postgres://a/b\n", "aiops.yaml:1: storeUrl:", "sqlite:///"),
+    "another database": ("storeUrl: mysql://a/b\n", "aiops.yaml:1: storeUrl:", "sqlite:///"),
+    "a password in the address": ("storeUrl: postgresql://me:hunter2@a/b\n", "aiops.yaml:1: storeUrl:", "storePasswordFile"),
+    "a password behind the address": ("storeUrl: postgresql://me@a/b?password=hunter2\n", "aiops.yaml:1: storeUrl:", "storePasswordFile"),
+    "a password for a file": ("storePasswordFile: word\n", "aiops.yaml:1:", "postgresql://"),
     "a place without a host": ("outbound:\n  allow:\n    - {url: 'http:///a'}\n", "aiops.yaml:3: outbound.allow[0]:", "http://host"),
     "a place that can be read in two ways": ("outbound: {allow: [{url: 'http://a/b/../c'}]}\n", "aiops.yaml:1: outbound.allow[0]:", "dot segments"),
     "a place with a query": ("outbound: {allow: [{url: 'http://a/b?c'}]}\n", "aiops.yaml:1: outbound.allow[0]:", "no query"),
@@ -60,7 +63,7 @@ def test_bad_input_is_named_with_file_line_and_key(tmp_path: Path, kind: str) ->
     text, place, words = BAD[kind]
     found = problems(tmp_path, text)
     assert any(p.startswith(place) and words in p for p in found), found
-    assert all("\n" not in p for p in found)
+    assert all("\n" not in p and "hunter2" not in p for p in found)
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:
