@@ -1,6 +1,6 @@
 """Stop a Deployment's roll-out where it stands, and let it go on again. What a person paused stays paused.
 
-Neighbours: `stamped` sends and looks, `rollout` says when it is complete. The mark says that the pause was ours.
+Neighbours: `switch` makes the patch, `rollout` says when it is complete.
 """
 
 from __future__ import annotations
@@ -10,39 +10,12 @@ from typing import Any
 
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.runbook import ActionSpec, EffectClass, ParamSpec, Permission
-from aiops.domain.target import JsonObject
 from aiops.execution.actions import rollout, stamped
 from aiops.execution.actions.contract import Checked, Context, Done, Effect, Failed, Prepared, Seen, Waiting
+from aiops.execution.actions.switch import Switch
 
-PAUSED_BY = "aiops/paused-by"
-"""The annotation that says that we paused it: the operation key."""
-
+PAUSED = Switch("paused", "aiops/paused-by")
 _PERMISSIONS = (Permission("apps", "deployments", ("get", "patch")),)
-
-
-def relied(obj: JsonObject) -> dict[str, Any]:
-    """Whether it is paused, and whether by us."""
-    return {**stamped.identity(obj), "paused": bool(obj["spec"].get("paused")), "pausedBy": _mark(obj)}
-
-
-def _mark(obj: JsonObject) -> str | None:
-    mark = (obj["metadata"].get("annotations") or {}).get(PAUSED_BY)
-    return None if mark is None else str(mark)
-
-
-def prepared(context: Context, obj: JsonObject, mark: str | None, *, paused: bool, inverse: Mapping[str, Any]) -> Prepared:
-    """The patch that pauses or lets go on, and puts the mark (None: takes it away)."""
-    pre_state = relied(obj)
-    operations: list[JsonObject] = [*stamped.guards(obj), {"op": "test", "path": "/spec/paused", "value": obj["spec"].get("paused")}]
-    change: JsonObject = {"op": "add", "path": "/spec/paused", "value": True} if paused else {"op": "remove", "path": "/spec/paused"}
-    operations += [change, stamped.stamping(obj, context.key)]
-    path = f"/metadata/annotations/{stamped.pointer(PAUSED_BY)}"
-    if mark is not None:
-        operations.append({"op": "add", "path": path, "value": mark})
-    elif pre_state["pausedBy"] is not None:
-        operations.append({"op": "remove", "path": path})
-    leaves = {**pre_state, "paused": paused, "pausedBy": mark, "stamp": context.key}
-    return Prepared(pre_state=pre_state, leaves=leaves, inverse=inverse, request=operations, before=obj, output={"paused": paused})
 
 
 class _Pausing:
@@ -50,17 +23,17 @@ class _Pausing:
 
     def start(self, context: Context, prepared: Prepared) -> Effect:
         """One JSON patch."""
-        return stamped.send(context, prepared, relied)
+        return stamped.send(context, prepared, PAUSED.relied)
 
     def look(self, context: Context, prepared: Prepared) -> Seen:
         """By the stamp."""
-        return stamped.look(context, prepared, relied)
+        return stamped.look(context, prepared, PAUSED.relied)
 
     def check(self, context: Context, prepared: Prepared, started_at: float) -> Checked:  # noqa: ARG002 (the contract's signature)
         """The controller has seen a pause; a roll-out that goes on is complete."""
         obj = context.cluster.reader.get(context.target)
         paused = bool(prepared.output["paused"])
-        if bool(obj["spec"].get("paused")) != paused:
+        if PAUSED.on(obj) != paused:
             return Failed(Result(Outcome.FAILED, "Superseded", f"somebody else has {'let it go on' if paused else 'paused it'}"))
         if not paused:
             return rollout.progress(obj, rollout.template_digest(obj["spec"]["template"]))
@@ -84,10 +57,11 @@ class PauseRollout(_Pausing):
     def prepare(self, context: Context, arguments: Mapping[str, Any]) -> Prepared:
         """Reads the Deployment. The inverse lets it go on."""
         obj = context.cluster.reader.get(context.target)
-        paused = not arguments.get("resume")
-        if relied(obj)["paused"] == paused:
-            return Prepared(pre_state=relied(obj), skip=Result(Outcome.SKIPPED, "AlreadyThere", "it is paused already" if paused else "it is not paused"))
-        return prepared(context, obj, context.key if paused else None, paused=paused, inverse={"resume": True})
+        pause = not arguments.get("resume")
+        if PAUSED.on(obj) == pause:
+            return Prepared(pre_state=PAUSED.relied(obj), skip=Result(Outcome.SKIPPED, "AlreadyThere", "it is paused already" if pause else "it is not paused"))
+        mark = context.key if pause else None
+        return PAUSED.prepared(obj, context.key, mark, on=pause, inverse={"resume": True}, output={"paused": pause})
 
 
 class ResumeRollout(_Pausing):
@@ -104,14 +78,13 @@ class ResumeRollout(_Pausing):
     )
 
     def prepare(self, context: Context, arguments: Mapping[str, Any]) -> Prepared:
-        """Reads the Deployment. The inverse pauses it again."""
+        """Reads the Deployment. The inverse pauses it again, as whose pause it was."""
         obj = context.cluster.reader.get(context.target)
-        state = relied(obj)
-        if arguments.get("pause"):
-            skip = Result(Outcome.SKIPPED, "AlreadyThere", "it is paused already") if state["paused"] else None
-            return Prepared(pre_state=state, skip=skip) if skip else prepared(context, obj, arguments.get("mark"), paused=True, inverse={})
-        if not state["paused"]:
-            return Prepared(pre_state=state, skip=Result(Outcome.SKIPPED, "AlreadyThere", "it is not paused"))
-        if state["pausedBy"] is None and not arguments.get("force"):
+        state, pause = PAUSED.relied(obj), bool(arguments.get("pause"))
+        if PAUSED.on(obj) == pause:
+            return Prepared(pre_state=state, skip=Result(Outcome.SKIPPED, "AlreadyThere", "it is paused already" if pause else "it is not paused"))
+        if pause:
+            return PAUSED.prepared(obj, context.key, arguments.get("mark"), on=True, inverse={}, output={"paused": True})
+        if state["mark"] is None and not arguments.get("force"):
             return Prepared(pre_state=state, skip=Result(Outcome.FAILED, "PausedByPerson", "it was not us who paused it; `force` would let it go on all the same"))
-        return prepared(context, obj, None, paused=False, inverse={"pause": True, "mark": state["pausedBy"]})
+        return PAUSED.prepared(obj, context.key, None, on=False, inverse={"pause": True, "mark": state["mark"]}, output={"paused": False})

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 from aiops.domain.runbook import ActionSpec
 from aiops.execution.actions.contract import Action
+from aiops.execution.actions.cordon import Cordon, Uncordon
+from aiops.execution.actions.drain import Drain
 from aiops.execution.actions.notify import Notify
 from aiops.execution.actions.pause import PauseRollout, ResumeRollout
 from aiops.execution.actions.redis_flush import RedisFlush
 from aiops.execution.actions.restart import Restart
+from aiops.execution.actions.restart_pod import RestartPod
 from aiops.execution.actions.rollback import Rollback
 from aiops.execution.actions.scale import Scale
 from aiops.execution.actions.set_env import SetEnv
@@ -18,9 +21,10 @@ from aiops.execution.actions.set_resources import SetResources
 from aiops.execution.actions.wait import Wait
 
 _WORKLOADS: tuple[Action, ...] = (
-    Scale(), Restart(), Rollback(), PauseRollout(), ResumeRollout(), SetImage(), SetEnv(), SetResources(),
+    Scale(), Restart(), RestartPod(), Rollback(), PauseRollout(), ResumeRollout(), SetImage(), SetEnv(), SetResources(),
 )
+_NODES: tuple[Action, ...] = (Cordon(), Uncordon(), Drain())
 _OUTSIDE: tuple[Action, ...] = (RedisFlush(), Wait(), Notify())
-REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (*_WORKLOADS, *_OUTSIDE)}
+REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (*_WORKLOADS, *_NODES, *_OUTSIDE)}
 
 SPECS: Mapping[str, ActionSpec] = {name: action.spec for name, action in REGISTRY.items()}

@@ -33,7 +33,7 @@ class Traits:
     disrupts: Disrupts = Disrupts.NONE
 
 
-REPLICAS, RESTART, TEMPLATE, PAUSED = "replicas", "restart", "template", "paused"
+REPLICAS, RESTART, TEMPLATE, PAUSED, UNSCHEDULABLE = "replicas", "restart", "template", "paused", "unschedulable"
 
 TRAITS: Mapping[str, Traits] = {
     "scale": Traits(writes=frozenset({REPLICAS}), disrupts=Disrupts.CHANGE),
@@ -44,6 +44,10 @@ TRAITS: Mapping[str, Traits] = {
     "set-image": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
     "set-env": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
     "set-resources": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
+    "restart-pod": Traits(disrupts=Disrupts.ALL),
+    "cordon": Traits(writes=frozenset({UNSCHEDULABLE})),
+    "uncordon": Traits(writes=frozenset({UNSCHEDULABLE})),
+    "drain": Traits(writes=frozenset({UNSCHEDULABLE}), disrupts=Disrupts.ALL),
     "redis-flush": Traits(),
     "wait": Traits(acts=False),
     "notify": Traits(acts=False),
