@@ -114,6 +114,8 @@ def _disruption_refused(desk: Desk, execution: Execution, step: PlannedStep, run
     left = run.started_at + step.timeout - desk.clock.now()
     result = result_of(error)[0]
     entry = desk.entry(execution, lane.effect, step=step.name, attempt=run.attempt, key=run.key, applied=False, reason=result.reason, detail=result.detail)
+    if execution.simulated:
+        return settle(desk, execution, step, run, lane, Result(Outcome.SIMULATED, "DryRun", f"would be waited for: {result.detail}"), entry)
     if left <= 0:
         return settle(desk, execution, step, run, lane, result, entry)
     return defer(desk, execution, replace(run, state=lane.pending), min(desk.settings.disruption_wait, left), entry)

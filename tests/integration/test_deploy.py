@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import yaml
 from aiops.adapters.kubernetes import DEFAULT_KINDS
 from aiops.app.check import check
 from aiops.app.config import read_settings
+from aiops.domain.runbook import ActionSpec
 from aiops.domain.target import KINDS
 from aiops.execution.actions.registry import SPECS
 from aiops.replay.record import RECORDED_KINDS
@@ -57,6 +59,7 @@ def rights(role: dict[str, Any]) -> Rights:
 
 READ_ROLE = rights(one(rendered("base"), "ClusterRole", "aiops-read"))
 ACT_ROLE = rights(one(rendered("act"), "ClusterRole", "aiops-act"))
+OPTIONAL = {path.stem: rights(one(list(yaml.safe_load_all(path.read_text())), "ClusterRole", f"aiops-act-{path.stem}")) for path in sorted((DEPLOY / "rights").glob("*.yaml"))}
 NEEDED = {(p.group, p.resource, verb) for spec in SPECS.values() for p in spec.permissions for verb in p.verbs}
 
 
@@ -78,9 +81,27 @@ def test_reading_role_covers_every_kind_of_target_and_no_others():
     assert {(g, r) for g, r, _ in READ_ROLE} == {(k.group, k.plural) for k in KINDS.values() if k.name != "Lease"}
 
 
-def test_acting_role_is_what_the_actions_declare_and_events():
+def test_acting_roles_are_what_the_actions_declare_and_events():
     assert {r for r in NEEDED if r[2] in READ} <= READ_ROLE
-    assert {r for r in NEEDED if r[2] not in READ} | {("", "events", "create")} == ACT_ROLE
+    optional = set().union(*OPTIONAL.values())
+    assert {r for r in NEEDED if r[2] not in READ} | {("", "events", "create")} == ACT_ROLE | optional
+    assert not optional & ACT_ROLE
+
+
+def test_the_table_of_optional_rights_names_the_actions_that_need_each():
+    rows = re.findall(r"^\| `rights/([a-z-]+)\.yaml` \| (.+) \|$", (DEPLOY / "README.md").read_text(), re.MULTILINE)
+    told = {file: {part.strip() for part in re.sub(r"\([^)]*\)", "", actions).split(",")} for file, actions in rows}
+    assert set(told) == set(OPTIONAL)
+    wanting = {name: _written(spec) - ACT_ROLE for name, spec in SPECS.items()}
+    assert set().union(*told.values()) == {name for name, rights in wanting.items() if rights}
+    for file, actions in told.items():
+        for action in actions:
+            assert wanting[action] <= OPTIONAL[file], (file, action)
+        assert OPTIONAL[file] == set().union(*(wanting[a] for a in actions)), file
+
+
+def _written(spec: ActionSpec) -> Rights:
+    return {(p.group, p.resource, verb) for p in spec.permissions for verb in p.verbs if verb not in READ}
 
 
 def test_base_binds_no_acting_role_and_does_not_act():
@@ -132,6 +153,7 @@ def installed(plane: KubernetesPlane) -> Iterator[KubernetesPlane]:
     finally:
         for overlay in ("act", "base"):
             plane.kubectl("delete", "-k", str(DEPLOY / overlay), "--ignore-not-found", "--wait=false")
+        plane.kubectl("delete", "-f", str(DEPLOY / "rights"), "--ignore-not-found", "--wait=false")
 
 
 def apply(plane: KubernetesPlane, overlay: str) -> str:
@@ -243,6 +265,16 @@ def test_acting_account_has_the_rights_of_the_actions_and_no_more(installed):
     assert granted(plane, token) == READ_ROLE | ACT_ROLE
     assert plane.request("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets", token=token)[0] == 403
     plane.wait_rollout(NAMESPACE, "aiops")
+
+
+def test_optional_rights_are_accepted_and_are_those_of_their_actions(installed):
+    plane = installed
+    apply(plane, "act")
+    plane.kubectl("apply", "-f", str(DEPLOY / "rights"))
+    token = plane.service_account_token(NAMESPACE, ACCOUNT)
+    everything = READ_ROLE | ACT_ROLE | set().union(*OPTIONAL.values())
+    # The authoriser learns of bindings through a watch of its own.
+    eventually(lambda: granted(plane, token) == everything, what="the optional rights count")
 
 
 def test_changed_rules_reach_the_cluster_as_config_maps(installed):

@@ -98,7 +98,7 @@ class Drain:
             first = CORDON.prepared(node, context.key, context.key, on=True, inverse={"uncordon": True}, output=output)
             return replace(first, pre_state=state)
         ours = str(state["mark"] or "").startswith(context.series)
-        if not pods and _attempt(context) == 1:
+        if not pods and _attempt(context) <= 1:
             return Prepared(pre_state=state, skip=Result(Outcome.SKIPPED, "AlreadyThere", "it is cordoned, and no pod is left that would have to go"))
         chosen = going[_attempt(context) % len(going)] if going else None
         evict = None if chosen is None else {k: chosen["metadata"].get(k) for k in ("namespace", "name", "uid")}

@@ -13,7 +13,7 @@ from aiops.domain.errors import ClusterUnavailableError, InvalidError
 from aiops.domain.outcome import Outcome, Result
 from aiops.execution.actions import quantities, set_image
 from aiops.execution.actions.contract import STAMP, Context, Looked
-from aiops.execution.actions.pause import PAUSED_BY
+from aiops.execution.actions.pause import PAUSED
 from aiops.execution.actions.registry import REGISTRY
 from tests.unit.execution.stage import CHECKOUT, Stage, step
 
@@ -311,7 +311,7 @@ def test_what_we_paused_we_let_go_on(stage):
     stage.patch_by("ada", {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}})
     done = stage.run(stage.submit(step("resume-rollout"), id="plan-2"))
     assert done.result.outcome is Outcome.SUCCEEDED
-    assert PAUSED_BY not in stage.checkout()["metadata"]["annotations"]
+    assert PAUSED.mark not in stage.checkout()["metadata"]["annotations"]
     assert "2 of 2 pods are new" in done.steps[0].result.detail
 
 
@@ -324,7 +324,7 @@ def test_what_a_person_paused_stays_so_unless_forced_and_an_undo_puts_their_paus
     assert not stage.checkout()["spec"].get("paused")
     REGISTRY["resume-rollout"].start(context(stage), prepared(stage, "resume-rollout", **ready.inverse))
     assert stage.checkout()["spec"]["paused"] is True
-    assert PAUSED_BY not in stage.checkout()["metadata"]["annotations"]
+    assert PAUSED.mark not in stage.checkout()["metadata"]["annotations"]
 
 
 def test_one_that_is_not_paused_is_nothing_to_let_go_on(stage):
