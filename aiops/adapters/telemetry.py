@@ -19,6 +19,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "plans": ("Plans by runbook and whether the guards let them pass.", ("runbook", "result")),
     "guard_refusals": ("Refusals by guard.", ("guard", "mode", "reason")),
     "executions": ("Finished runs by runbook and outcome.", ("runbook", "outcome")),
+    "escalations": ("Runbooks that did not help and were followed by another one, or by a person.", ("runbook", "to")),
     "steps": ("Finished steps by action and outcome.", ("action", "outcome")),
     "messages_sent": ("Messages delivered.", ("kind",)),
     "messages_failed": ("Failed deliveries.", ("reason",)),

@@ -25,6 +25,7 @@ MATCH: Mapping[str, str] = {
     "incident.symptoms": "list(string)",
     "incident.ageSeconds": "double",
     "incident.signals": "int",
+    "incident.tried": "list(string)",
     "target.kind": "string",
     "target.namespace": "string",
     "target.name": "string",

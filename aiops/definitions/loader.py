@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from aiops.definitions.compile_rules import compile_rule, source_of
 from aiops.definitions.compile_runbooks import compile_runbook, named
+from aiops.definitions.escalations import check_escalations
 from aiops.definitions.fields import API_VERSION
 from aiops.definitions.problems import suggestion, validate
 from aiops.definitions.schema_rules import RuleModel, RuleSetHeader
@@ -67,6 +68,7 @@ def load_definitions(
     for path in (*rule_paths, *runbook_paths):
         for file in loading.files(Path(path)):
             loading.read(file)
+    loading.escalations()
     problems = sorted(loading.problems, key=lambda p: (p.file, p.line))
     return Definitions(tuple(loading.rules), tuple(loading.runbooks), tuple(problems), _digest(loading.contents), tuple(loading.notes))
 
@@ -85,6 +87,7 @@ class _Loading:
     contents: list[Any] = field(default_factory=list)
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
     done: set[Path] = field(default_factory=set)
+    escalating: dict[str, tuple[tuple[str, ...], Document, str]] = field(default_factory=dict)
 
     def files(self, path: Path) -> Iterator[Path]:
         """The YAML files below a path, sorted. Hidden names are left out: mounted ConfigMaps hold a hidden copy of every file."""
@@ -193,10 +196,20 @@ class _Loading:
         if model is None or names is None or found or not unique:
             return
         line = document.line(())
+        self.escalating[model.metadata.name] = (tuple(model.escalates_to), document, file)
         if names.absent:
             self.notes.append(Problem(file, line, dotted(names.absent[0][0]), f"the runbook {model.metadata.name} is left out: {names.absent[0][1]}"))
         else:
             self.runbooks.append(compile_runbook(model, names, actions=self.actions, content_hash=_digest(data), file=file, line=line))
+
+    def escalations(self) -> None:
+        """Once everything is read: what runbooks escalate to is there, and each escalation has an end. One that has none is left out."""
+        known = [name for kind, name in self.seen if kind == "runbook"]
+        for name, place, words in check_escalations({name: names for name, (names, _, _) in self.escalating.items()}, known):
+            _, document, file = self.escalating[name]
+            path = ("escalatesTo", place)
+            self.problems.append(Problem(file, document.line(path), dotted(path), words))
+            self.runbooks = [r for r in self.runbooks if r.name != name]
 
 
 def _digest(content: Any) -> str:

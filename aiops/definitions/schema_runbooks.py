@@ -142,6 +142,9 @@ class RunbookModel(Model):
     verify: VerifyModel | None = None
     undo_on_failure: bool = True
     deadline: Positive | None = Field(default=None, description="for the whole run, from its beginning or approval to the end of its verification")
+    escalates_to: Annotated[list[Name], Field(max_length=20)] = Field(
+        default_factory=list, description="runbooks that follow, in this order, when this one did not help; the default is the next by priority"
+    )
     guards: GuardsModel = Field(default_factory=GuardsModel)
 
     @model_validator(mode="after")

@@ -185,11 +185,16 @@ class GuardSpec:
     modes: Mapping[str, GuardMode] = field(default_factory=dict)
 
 
+PERSON = "page-a-person"
+"""The name of the runbook at the end of every escalation. A built-in one stands in where none of this name is loaded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runbook:
     """One runbook. Lower `priority` is tried first. `match` is of the `match` vocabulary. `hash` changes with the file's content.
 
     `deadline`: seconds for the whole run, from its beginning or approval to the end of its verification; None for no limit but those of its steps.
+    `escalates_to`: runbooks that follow, in this order, when it did not help; empty: the next by priority.
     """
 
     name: str
@@ -203,6 +208,7 @@ class Runbook:
     undo_on_failure: bool = True
     guards: GuardSpec = field(default_factory=GuardSpec)
     labels: Mapping[str, str] = field(default_factory=dict)
+    escalates_to: tuple[str, ...] = ()
     hash: str = ""
     file: str = ""
     line: int = 0

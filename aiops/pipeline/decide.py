@@ -18,7 +18,7 @@ from aiops.domain.expression import Renderer
 from aiops.domain.incident import Incident
 from aiops.domain.outcome import Outcome, Result, Verdict
 from aiops.domain.plan import Plan
-from aiops.domain.runbook import Mode, Runbook
+from aiops.domain.runbook import PERSON, Mode, Runbook
 from aiops.domain.target import TargetRef
 from aiops.execution.executor import Executor
 from aiops.pipeline.guarding import Guarding
@@ -27,6 +27,7 @@ from aiops.ports.cluster import ClusterView
 from aiops.ports.schedule import Schedule
 from aiops.ports.storage import Changes, Store
 from aiops.ports.telemetry import Telemetry
+from aiops.remediate.escalation import Route, route, tried
 from aiops.remediate.facts import target_facts
 from aiops.remediate.matching import candidates
 from aiops.remediate.objects import ClusterObjects, gather
@@ -99,22 +100,33 @@ class Decider:
         if view is None:
             return Decided((_word(incident, now, "flow", "NoCluster", f"the settings have no cluster {target.context}"),))
         objects = gather(target, view.find, view.objects)
-        facts = target_facts(target, objects, effective, now)
+        history = self._parts.store.executions(incident=incident.id, limit=1000)
+        facts = target_facts(target, objects, effective, now, tried(history))
         found = candidates(effective, facts, self._runbooks, now)
         decisions = list(found.decisions)
         decisions += [_word(incident, now, incident.signals[k].rule, "Explained", f"by {incident.signals[by].rule}") for k, by in muted.items()]
-        if not found.matched:
+        way = route(found.matched, self._runbooks, history, now)
+        decisions += [_word(incident, now, name, reason, detail) for name, reason, detail in way.dropped]
+        if not way.order:
             decisions.append(_word(incident, now, "flow", "NoRunbook", f"symptoms {', '.join(effective.symptoms) or 'none'}"))
             return Decided(tuple(decisions))
         verdicts: tuple[Verdict, ...] = ()
-        history = self._parts.store.executions(incident=incident.id)
-        for runbook in found.matched:
+        for runbook in way.order:
             done, words, judged = self._try(runbook, effective, target, objects, facts, history, now)
             decisions += words
             verdicts = judged or verdicts
             if done:
+                decisions += self._escalated(way, runbook, incident, words, now)
                 break
         return Decided(tuple(decisions), verdicts)
+
+    def _escalated(self, way: Route, runbook: Runbook, incident: Incident, words: Sequence[Decision], now: float) -> list[Decision]:
+        """That another runbook follows one that did not help, once it does."""
+        if way.after is None or runbook.name == way.after.plan.runbook or not any(d.passed for d in words):
+            return []
+        self._parts.telemetry.count("escalations", runbook=way.after.plan.runbook, to="person" if runbook.name == PERSON else "runbook")
+        reason = way.after.result.reason if way.after.result else ""
+        return [_word(incident, now, runbook.name, "Escalated", f"after {way.after.plan.runbook} ({way.after.id}: {reason})", passed=True)]
 
     def _standing_reason(self, incident: Incident) -> tuple[str, str] | None:
         if not incident.active:

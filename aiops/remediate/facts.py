@@ -5,6 +5,7 @@ Neighbours: `definitions.cel` lists the same names with their types; `matching` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiops.domain.incident import Incident
@@ -15,10 +16,11 @@ from aiops.remediate.releases import running_release
 from aiops.remediate.rollouts import rolling
 
 
-def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident, now: float) -> dict[str, Any]:
+def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident, now: float, tried: Sequence[str] = ()) -> dict[str, Any]:
     """All facts, whatever is missing: counts are 0, the age is large, `target.exists` says why. `now` in Unix seconds.
 
     `target.revisionAgeSeconds`: since the running release is the current one; a restart starts no new release (see `releases`).
+    `tried`: a line for each run that was made for the incident and did not help.
     """
     obj = objects.target
     release = running_release(objects, now)
@@ -32,6 +34,7 @@ def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident,
         "incident.symptoms": list(incident.symptoms),
         "incident.ageSeconds": max(0.0, now - incident.opened_at),
         "incident.signals": len(incident.firing),
+        "incident.tried": list(tried),
         "target.kind": target.kind,
         "target.namespace": target.namespace,
         "target.name": target.name,

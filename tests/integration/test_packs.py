@@ -150,6 +150,7 @@ class Watch:
             "incident.symptoms": list(incident.symptoms),
             "incident.ageSeconds": now - incident.opened_at,
             "incident.signals": len(incident.firing),
+            "incident.tried": [],
             "target.kind": target.kind,
             "target.namespace": target.namespace,
             "target.name": target.name,

@@ -143,7 +143,8 @@ def test_the_count_belongs_to_an_autoscaler_and_why_says_so(stage: Stage) -> Non
     assert any("HorizontalPodAutoscaler" in d.detail or "autoscaler" in d.detail.lower() for d in refusals), refusals
 
 
-def test_who_puts_back_what_we_set_is_left_alone(stage: Stage) -> None:
+def test_who_puts_back_what_we_set_is_left_alone(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, runbooks=(RUNBOOK.replace("guards: {", "guards: {maximumPerIncident: 3, "),)).run(60)
     stage.load["checkout"] = 95.0
     stage.until("verifying")
     stage.cluster.writer("ann", "kubectl").patch(CHECKOUT, {"spec": {"replicas": 2}})

@@ -17,6 +17,7 @@ FACTS: dict[str, Any] = {
     "incident.symptoms": ("latency",),
     "incident.ageSeconds": 31.0,
     "incident.signals": 2,
+    "incident.tried": [],
     "target.kind": "Deployment",
     "target.namespace": "shop",
     "target.name": "checkout",

@@ -20,6 +20,7 @@ def test_a_healthy_workload() -> None:
         "incident.symptoms": ["errors", "latency"],
         "incident.ageSeconds": 60.0,
         "incident.signals": 3,
+        "incident.tried": [],
         "target.kind": "Deployment",
         "target.namespace": "shop",
         "target.name": "checkout",
