@@ -10,11 +10,11 @@ SAMPLE = 5
 _MOST_PATTERN = 1024
 
 
-def checked(pattern: str, batch: int, limit: int) -> None:
-    """Raises ValueError, saying what is allowed, for a pattern that would take everything, and for bounds that are none."""
+def checked(pattern: str, batch: int, limit: int, *, everything: bool = False) -> None:
+    """Raises ValueError, saying what is allowed, for a pattern that would take everything (unless that is meant), and for bounds that are none."""
     if not pattern or len(pattern) > _MOST_PATTERN or not pattern.isprintable():
         raise ValueError(f"a pattern is 1 to {_MOST_PATTERN} printable characters, for example catalog:*")
-    if not any(c not in "*?" for c in _literals(pattern)):
+    if not everything and not any(c not in "*?" for c in _literals(pattern)):
         raise ValueError(f"the pattern {pattern!r} would flush everything: give a part that keys have in common, for example catalog:*")
     if batch < 1 or limit < 1:
         raise ValueError("batch and limit are at least 1")

@@ -147,14 +147,14 @@ class DryRunCache:
         """As the real one."""
         return self._cache.name
 
-    def flush(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000) -> FlushResult:
+    def flush(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000, everything: bool = False, seconds: float = 10.0) -> FlushResult:
         """See the port."""
-        return self._cache.count(pattern, batch=batch, limit=limit)
+        return self._cache.count(pattern, batch=batch, limit=limit, everything=everything, seconds=seconds)
 
 
 class CountingCache(Cache, Protocol):
     """A cache that can count what a pattern matches."""
 
-    def count(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000) -> FlushResult:
+    def count(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000, everything: bool = False, seconds: float = 10.0) -> FlushResult:
         """Like `flush`, but `removed` is 0 and `applied` False."""
         ...

@@ -34,16 +34,18 @@ class MemoryCache:
         with self._lock:
             self._keys |= dict.fromkeys(keys)
 
-    def flush(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000) -> FlushResult:
+    def flush(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000, everything: bool = False, seconds: float = 10.0) -> FlushResult:
         """See the port."""
-        return self._run(pattern, batch, limit, remove=True)
+        del seconds  # nothing takes time here
+        return self._run(pattern, batch, limit, remove=True, everything=everything)
 
-    def count(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000) -> FlushResult:
+    def count(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000, everything: bool = False, seconds: float = 10.0) -> FlushResult:
         """Like `flush`, but nothing is removed."""
-        return self._run(pattern, batch, limit, remove=False)
+        del seconds
+        return self._run(pattern, batch, limit, remove=False, everything=everything)
 
-    def _run(self, pattern: str, batch: int, limit: int, *, remove: bool) -> FlushResult:
-        checked(pattern, batch, limit)
+    def _run(self, pattern: str, batch: int, limit: int, *, remove: bool, everything: bool) -> FlushResult:
+        checked(pattern, batch, limit, everything=everything)
         if self.broken:
             raise CacheUnavailableError(f"{self._name}: connection refused", 0)
         takes = matcher(pattern)

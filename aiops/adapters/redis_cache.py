@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aiops.adapters.cache_patterns import SAMPLE, checked
+from aiops.adapters.clock import SystemClock
 from aiops.domain.errors import CacheUnavailableError
 from aiops.ports.cache import FlushResult
+from aiops.ports.clock import Clock
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -24,12 +26,13 @@ class RedisCache:
     The account needs the commands SCAN, UNLINK and SELECT. `url` is `redis://host:port/db` or `rediss://…`; a password comes from `password_file`, read at each connect.
     """
 
-    def __init__(self, name: str, url: str, *, timeout: float = 5.0, username: str = "", password_file: Path | None = None) -> None:
+    def __init__(self, name: str, url: str, *, timeout: float = 5.0, username: str = "", password_file: Path | None = None, clock: Clock | None = None) -> None:
         self._name = name
         self._url = url
         self._timeout = timeout
         self._username = username
         self._password_file = password_file
+        self._clock = clock or SystemClock()
         self._client: Redis | None = None
 
     @property
@@ -37,21 +40,22 @@ class RedisCache:
         """As runbooks name it."""
         return self._name
 
-    def flush(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000) -> FlushResult:
+    def flush(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000, everything: bool = False, seconds: float = 10.0) -> FlushResult:
         """See the port."""
-        return self._run(pattern, batch, limit, remove=True)
+        return self._run(pattern, batch, limit, seconds, remove=True, everything=everything)
 
-    def count(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000) -> FlushResult:
+    def count(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000, everything: bool = False, seconds: float = 10.0) -> FlushResult:
         """Like `flush`, but nothing is removed."""
-        return self._run(pattern, batch, limit, remove=False)
+        return self._run(pattern, batch, limit, seconds, remove=False, everything=everything)
 
     def close(self) -> None:
         """Drop connections."""
         if self._client is not None:
             self._client.close()
 
-    def _run(self, pattern: str, batch: int, limit: int, *, remove: bool) -> FlushResult:
-        checked(pattern, batch, limit)
+    def _run(self, pattern: str, batch: int, limit: int, seconds: float, *, remove: bool, everything: bool) -> FlushResult:
+        checked(pattern, batch, limit, everything=everything)
+        ends = self._clock.monotonic() + seconds
         from redis.exceptions import RedisError  # deferred: see _connected
 
         # Counting remembers what it saw, since SCAN may repeat keys; removing need not: a removed key does not come again.
@@ -74,6 +78,9 @@ class RedisCache:
                 sample += [k.decode(errors="replace") for k in fresh[: SAMPLE - len(sample)]]
                 if not finished:
                     break
+                if self._clock.monotonic() >= ends:
+                    finished = False
+                    break
         except (RedisError, OSError, ValueError, TypeError) as error:
             # The last two are what the client makes of answers that are not Redis' own.
             raise CacheUnavailableError(f"{self._name} at {self._place()}: {type(error).__name__}: {error}", removed) from error
@@ -85,7 +92,7 @@ class RedisCache:
         while True:
             cursor, found = client.scan(cursor, match=pattern, count=batch)
             keys = [k for k in found if isinstance(k, bytes)]
-            for start in range(0, len(keys), batch):
+            for start in range(0, max(len(keys), 1), batch):  # an empty page too: time is looked at after each
                 yield keys[start : start + batch]
             if cursor == 0:
                 return

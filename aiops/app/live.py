@@ -93,7 +93,7 @@ class Daemon:
         for close in sources.closers:
             self.lifecycle.add("source", _closing(close))
         clusters = self._clusters()
-        caches = {name: RedisCache(name, c.url, timeout=c.timeout, password_file=_path(c.password_file)) for name, c in settings.caches.items()}
+        caches = {name: RedisCache(name, c.url, timeout=c.timeout, password_file=_path(c.password_file), clock=self.clock) for name, c in settings.caches.items()}
         dry_caches = {name: DryRunCache(cache) for name, cache in caches.items()}
         outbound, alerts = build_outbound(settings.outbound, self.clock), build_silences(settings.alertmanager, self.clock)
         rehearsal = Hands(clusters.rehearsal, dry_caches, simulated=True, outbound=DryRunOutbound(outbound), alerts=DryRunSilences(alerts))

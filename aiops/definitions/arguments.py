@@ -6,15 +6,17 @@ Neighbours: `step_checks` calls it at load; what is still a template is rendered
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from aiops.definitions.cel import compile_expression
 from aiops.definitions.fields import RUNBOOK_NAMES
 from aiops.definitions.problems import suggestion
-from aiops.definitions.templates import check_template
+from aiops.definitions.promql import check_promql
+from aiops.definitions.templates import check_template, sample_of
 from aiops.domain.duration import parse_duration
 from aiops.domain.runbook import ActionSpec, ParamSpec
-from aiops.domain.templated import templated
+from aiops.domain.templated import PromqlText, templated
 
 MAX_TEXT = 4000
 
@@ -59,6 +61,10 @@ def typed(parameter: ParamSpec, value: Any, *, templates: Collection[str] = ()) 
     `templates`: the names that a template in place of the value may speak of; it stays as it is. Empty: none is taken.
     """
     if templates and isinstance(value, str) and templated(value):
+        if parameter.type == "promql":
+            check_template(value, templates, promql=True)
+            check_promql(sample_of(value))
+            return PromqlText(value)
         if parameter.type not in _SCALAR:
             raise ValueError(f"a template stands only in place of a text or number; this must be {wanted(parameter)}")
         check_template(value, templates)
@@ -80,7 +86,7 @@ def typed(parameter: ParamSpec, value: Any, *, templates: Collection[str] = ()) 
 
 def retyped(parameter: ParamSpec, value: Any) -> Any:
     """What a template came to, in the parameter's type: a number, a truth value or a duration is read from its text. Raises ValueError."""
-    if not isinstance(value, str) or parameter.type in _TEXTUAL:
+    if not isinstance(value, str) or parameter.type in (*_TEXTUAL, *_CHECKED):
         return typed(parameter, value)
     text = value.strip()
     if parameter.type == "int" and _WHOLE.fullmatch(text):
@@ -102,18 +108,27 @@ def _converted(parameter: ParamSpec, value: Any) -> Any:
         return value
     if kind == "float" and isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300:
         return float(value)
-    if kind == "string" and isinstance(value, str) and len(value) <= MAX_TEXT:
-        return value
-    if kind == "quantity-change" and isinstance(value, str) and _CHANGE.fullmatch(value):
+    if isinstance(value, str) and _is_text(kind, value):
         return value
     if kind == "duration" and not isinstance(value, bool) and (isinstance(value, str) or value == 0):
         return parse_duration(str(value))
     raise ValueError(f"must be {wanted(parameter)}, not {str(value)[:40]!r}")
 
 
+def _is_text(kind: str, value: str) -> bool:
+    """Whether it is one of the kinds that are texts. Raises ValueError for an expression that does not parse."""
+    if kind in _CHECKED and value.strip():
+        _CHECKED[kind](value)
+        return True
+    return (kind == "string" and len(value) <= MAX_TEXT) or (kind == "quantity-change" and _CHANGE.fullmatch(value) is not None)
+
+
+_CHECKED: Mapping[str, Callable[[str], object]] = {
+    "promql": check_promql, "verify-cel": lambda text: compile_expression(text, "verify"), "object-cel": lambda text: compile_expression(text, "object"),
+}  # fmt: skip
 _WORDS = {
     "string": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "strings": "a list of texts",
-    "duration": "a duration such as 30s", "quantity-change": 'a change such as "+2", "-1" or "+50%", in quotes',
+    "promql": "PromQL", "verify-cel": "CEL over value and count", "object-cel": "CEL over object and now", "duration": "a duration such as 30s", "quantity-change": 'a change such as "+2", "-1" or "+50%", in quotes',
 }  # fmt: skip
 
 

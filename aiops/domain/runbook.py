@@ -48,7 +48,7 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParamSpec:
-    """A typed parameter of an action: `type` is one of string, int, float, bool, duration, strings, quantity-change."""
+    """A typed parameter of an action: `type` is one of string, int, float, bool, duration, strings, quantity-change, promql, verify-cel, object-cel."""
 
     type: str
     doc: str

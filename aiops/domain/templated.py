@@ -15,6 +15,12 @@ _KEBAB = re.compile(r"(?<![\w.])steps\.([a-z0-9]+(?:-[a-z0-9]+)+)(?=\.)")
 _NAMED = re.compile(r"(?<![\w.])steps(?:\.([A-Za-z0-9_]+)|\[\s*(?:\"([^\"]*)\"|'([^']*)')\s*\])")
 
 
+class PromqlText(str):
+    """A query as the author wrote it: what templates give in it is escaped as PromQL."""
+
+    __slots__ = ()
+
+
 def templated(value: Any) -> bool:
     """Whether anything in a text, or in a list or map of texts, is to be rendered."""
     return any("{{" in text or "{%" in text for text in _texts(value))

@@ -28,7 +28,9 @@ def arguments_of(desk: Desk, execution: Execution, step: PlannedStep) -> Mapping
 
 def _rendered(desk: Desk, step: PlannedStep, name: str, value: Any, facts: Mapping[str, Any]) -> Any:
     try:
-        text = desk.render(value, facts) if isinstance(value, str) else tuple(desk.render(v, facts) if templated(v) else v for v in value)
+        parameter = desk.actions[step.action].spec.parameters.get(name)
+        promql = parameter is not None and parameter.type == "promql"
+        text = desk.render(value, facts, promql=promql) if isinstance(value, str) else tuple(desk.render(v, facts) if templated(v) else v for v in value)
         return desk.convert(step.action, name, text)
     except (ExpressionError, ValueError) as error:
         raise ExpressionError(f"argument {name}: {error}") from error

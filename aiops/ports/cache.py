@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class FlushResult:
-    """How many keys matched and how many were removed (0 in dry-run); `finished` is False if the bound on keys was met first."""
+    """How many keys matched and how many were removed (0 in dry-run); `finished` is False if a bound was met first."""
 
     matched: int
     removed: int
@@ -25,6 +25,10 @@ class Cache(Protocol):
         """As runbooks name it."""
         ...
 
-    def flush(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000) -> FlushResult:
-        """Remove keys that match a glob, by SCAN and UNLINK in batches; never blocks the server. Raises CacheUnavailableError with how far it came."""
+    def flush(self, pattern: str, *, batch: int = 500, limit: int = 1_000_000, everything: bool = False, seconds: float = 10.0) -> FlushResult:
+        """Remove keys that match a glob, by SCAN and UNLINK in batches; never blocks the server.
+
+        It ends, not finished, at `limit` keys or when `seconds` are over. A pattern for all keys needs `everything`, else ValueError.
+        Raises CacheUnavailableError with how far it came.
+        """
         ...

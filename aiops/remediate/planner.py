@@ -18,7 +18,7 @@ from aiops.domain.incident import Incident
 from aiops.domain.plan import Plan, PlannedStep, PlannedUndo, PlannedVerify
 from aiops.domain.runbook import Retry, Runbook, StepSpec, TargetSpec, UndoMode, VerifySpec
 from aiops.domain.target import KINDS, TargetRef, valid_name
-from aiops.domain.templated import is_late, templated
+from aiops.domain.templated import PromqlText, is_late, templated
 
 Convert = Callable[[str, str, Any], Any]
 """Action, argument and rendered text in, typed value out; raises ValueError saying what is allowed."""
@@ -118,7 +118,8 @@ def _argument(place: str, action: str, name: str, value: Any, facts: Mapping[str
     if not templated(value):
         return value
     try:
-        rendered = render(value, facts) if isinstance(value, str) else tuple(render(v, facts) if templated(v) else v for v in value)
+        promql = isinstance(value, PromqlText)
+        rendered = render(value, facts, promql=promql) if isinstance(value, str) else tuple(render(v, facts) if templated(v) else v for v in value)
         return convert(action, name, rendered)
     except (ExpressionError, ValueError) as error:
         raise ExpressionError(f"{place}, argument {name}: {error}") from error

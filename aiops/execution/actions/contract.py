@@ -63,6 +63,12 @@ class Context:
         """`EXECUTION.STEP.`: what the stamps of all tries of one step begin with."""
         return self.key.rpartition(".")[0] + "."
 
+    @property
+    def attempt(self) -> int:
+        """The number of this try, from 1 on; in a preview it is 1 too."""
+        last = self.key.rpartition(".")[2]
+        return max(int(last), 1) if last.isdecimal() else 1
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:

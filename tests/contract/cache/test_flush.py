@@ -64,10 +64,17 @@ def test_a_pattern_for_everything_is_refused(fill: Fill, pattern: str):
     assert left(cache) == 1
 
 
+def test_everything_goes_if_that_is_said(fill: Fill):
+    cache = fill(*(f"catalog:{n}" for n in range(300)), "user:1")
+    assert DryRunCache(cache).flush("*", everything=True).matched == 301
+    result = cache.flush("*", everything=True, batch=100)
+    assert (result.removed, result.finished, left(cache)) == (301, True, 0)
+
+
 @pytest.mark.parametrize("bounds", [{"batch": 0}, {"limit": 0}, {"batch": -1}])
 def test_bounds_that_are_none_are_refused(fill: Fill, bounds: dict[str, int]):
     with pytest.raises(ValueError, match="at least 1"):
-        fill("catalog:1").flush("catalog:*", **bounds)
+        fill("catalog:1").flush("catalog:*", batch=bounds.get("batch", 1), limit=bounds.get("limit", 1))
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,27 @@ def test_a_server_that_breaks_off_leaves_word_how_far_it_came():
     assert caught.value.done == 2
 
 
+class Hurried:
+    """A clock on which a second passes at each look."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        self.at += 1.0
+        return self.at
+
+
+def test_it_ends_when_its_time_is_over_also_where_nothing_matches():
+    with RespServer({"SCAN": [keys(7, "catalog:1"), keys(8), keys(9), keys(0)], "UNLINK": [number(1)]}) as server:
+        result = cache(server, clock=Hurried()).flush("catalog:*", seconds=3)
+        assert [w[0] for w in server.words if w[0] != "CLIENT"] == ["SCAN", "UNLINK", "SCAN", "SCAN"]
+    assert (result.removed, result.finished) == (1, False)
+
+
 def test_an_unlink_without_an_answer_is_not_sent_twice():
     with RespServer({"SCAN": [keys(0, "catalog:1")], "UNLINK": [None]}) as server:
         with pytest.raises(CacheUnavailableError):

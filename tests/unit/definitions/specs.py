@@ -27,6 +27,9 @@ ACTIONS = {
             "flag": ParamSpec("bool", "a flag"),
             "for": ParamSpec("duration", "how long", minimum=0, maximum=3600),
             "names": ParamSpec("strings", "names"),
+            "query": ParamSpec("promql", "a query"),
+            "passes": ParamSpec("verify-cel", "a condition on a level"),
+            "condition": ParamSpec("object-cel", "a condition on an object"),
         },
     ),
 }

@@ -9,6 +9,7 @@ import pytest
 from aiops.definitions.loader import Definitions, load_definitions
 from aiops.domain.runbook import Runbook, TargetSpec, UndoMode
 from aiops.execution.actions.registry import SPECS
+from tests.unit.definitions.specs import ACTIONS
 
 HEAD = "apiVersion: aiops/v1\nkind: Runbook\nmetadata: {name: fix}\nmatch: target.exists\nsteps:\n"
 
@@ -30,6 +31,40 @@ def wrong(folder: Path, steps: str, rest: str = "") -> list[str]:
     definitions = load(folder, steps, rest)
     assert not definitions.runbooks
     return [f"{p.line}: {p.key}: {p.message}" for p in definitions.problems]
+
+
+def load_every(folder: Path, arguments: str) -> Definitions:
+    step = f"- {{name: a, action: every, arguments: {{text: x, {arguments}}}}}\n"
+    (folder / "a.yaml").write_text(HEAD + step)
+    return load_definitions([], [folder], actions=ACTIONS)
+
+
+def test_queries_and_expressions_as_arguments(tmp_path: Path) -> None:
+    given = """query: 'up{n="{{ target.name }}"} > 0', passes: 'value < 0.5', condition: 'object.status.phase == "Active"'"""
+    (made,) = load_every(tmp_path, given).runbooks
+    assert made.steps[0].promql == ("query",)
+    assert made.steps[0].arguments["passes"] == "value < 0.5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "words"),
+    [
+        ("query: 'rate(up'", "query", "PromQL does not parse"),
+        ("query: '{{ target.name }}'", "query", "double quotes"),
+        ("query: 'up[5m]'", "query", "range"),
+        ("query: ''", "query", "PromQL"),
+        ("query: 5", "query", "PromQL"),
+        ("passes: 'value'", "passes", "bool"),
+        ("passes: 'level < 1.0'", "passes", "value"),
+        ("passes: '{{ target.name }} < 1.0'", "passes", "template"),
+        ("condition: 'thing.x'", "condition", "object"),
+    ],
+)
+def test_queries_and_expressions_that_are_none(tmp_path: Path, arguments: str, key: str, words: str) -> None:
+    found = [f"{p.key}: {p.message}" for p in load_every(tmp_path, arguments).problems]
+    assert len(found) == 1
+    assert found[0].startswith(f"steps[0].arguments.{key}:")
+    assert words in found[0]
 
 
 def test_a_target_of_its_own(tmp_path: Path) -> None:

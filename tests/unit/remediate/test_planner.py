@@ -63,6 +63,14 @@ def test_hostile_values_stay_values_in_promql() -> None:
     assert made.verify.query == 'latency{workload="x\\"} or vector(0) # \\\\ \\n"}'
 
 
+def test_hostile_values_stay_values_in_a_steps_query() -> None:
+    step = StepSpec("ask", "query", {"promql": 'up{workload="{{ target.name }}"}'}, promql=("promql",))
+    made = plan(replace(RUNBOOK, steps=(step,)), target=replace(CHECKOUT, name='x"} or vector(0) #'))
+    assert made.steps[0].arguments["promql"] == 'up{workload="x\\"} or vector(0) #"}'
+    late = StepSpec("ask", "query", {"promql": 'up{workload="{{ steps.a.output.b }}"}'}, promql=("promql",))
+    assert plan(replace(RUNBOOK, steps=(late,))).steps[0].promql == ("promql",)
+
+
 def test_identity_and_hash() -> None:
     assert plan() == plan()
     assert plan(now=START + 5).hash == plan().hash
