@@ -8,8 +8,10 @@ from aiops.domain.runbook import ActionSpec
 from aiops.execution.actions.contract import Action
 from aiops.execution.actions.cordon import Cordon, Uncordon
 from aiops.execution.actions.drain import Drain
+from aiops.execution.actions.http_request import HttpRequest
 from aiops.execution.actions.notify import Notify
 from aiops.execution.actions.pause import PauseRollout, ResumeRollout
+from aiops.execution.actions.query import Query
 from aiops.execution.actions.redis_flush import RedisFlush
 from aiops.execution.actions.restart import Restart
 from aiops.execution.actions.restart_pod import RestartPod
@@ -18,13 +20,16 @@ from aiops.execution.actions.scale import Scale
 from aiops.execution.actions.set_env import SetEnv
 from aiops.execution.actions.set_image import SetImage
 from aiops.execution.actions.set_resources import SetResources
+from aiops.execution.actions.silence import Silence
 from aiops.execution.actions.wait import Wait
+from aiops.execution.actions.wait_for import WaitFor
+from aiops.execution.actions.warm_cache import WarmCache
 
 _WORKLOADS: tuple[Action, ...] = (
     Scale(), Restart(), RestartPod(), Rollback(), PauseRollout(), ResumeRollout(), SetImage(), SetEnv(), SetResources(),
 )
 _NODES: tuple[Action, ...] = (Cordon(), Uncordon(), Drain())
-_OUTSIDE: tuple[Action, ...] = (RedisFlush(), Wait(), Notify())
+_OUTSIDE: tuple[Action, ...] = (RedisFlush(), WarmCache(), HttpRequest(), Silence(), Query(), WaitFor(), Wait(), Notify())
 REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (*_WORKLOADS, *_NODES, *_OUTSIDE)}
 
 SPECS: Mapping[str, ActionSpec] = {name: action.spec for name, action in REGISTRY.items()}

@@ -49,6 +49,11 @@ TRAITS: Mapping[str, Traits] = {
     "uncordon": Traits(writes=frozenset({UNSCHEDULABLE})),
     "drain": Traits(writes=frozenset({UNSCHEDULABLE}), disrupts=Disrupts.ALL),
     "redis-flush": Traits(),
+    "warm-cache": Traits(),
+    "http-request": Traits(),
+    "silence": Traits(),
+    "query": Traits(acts=False),
+    "wait-for": Traits(acts=False),
     "wait": Traits(acts=False),
     "notify": Traits(acts=False),
 }

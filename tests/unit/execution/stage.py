@@ -37,6 +37,7 @@ from aiops.execution.executor import Executor
 from aiops.execution.settings import EngineSettings
 from aiops.ports.cache import Cache
 from aiops.ports.cluster import Cluster, ClusterWriter
+from aiops.ports.sources import LogSource
 from aiops.ports.storage import Store
 
 START = 1_800_000_000.0
@@ -106,6 +107,7 @@ class Stage:
         self.outbound = MemoryOutbound((Allowed("https://hooks.example.org/"),))
         self.alerts = MemorySilences(self.time)
         self.extra: dict[str, MemoryCluster] = {}
+        self.logs: dict[str, LogSource] = {}
         self.writer: Any = self.memory.writer()
         self.reader: Any = self.memory.reader
         self.dry = False
@@ -137,7 +139,7 @@ class Stage:
         self.executor = Executor(
             store=store or self.store, acting=acting, rehearsal=rehearsal, metric_sources={"prometheus": self.source}, clock=self.time,
             owner=owner, compile=compile_expression, render=render, convert=convert, settings=self.settings, tell=self.told.append, permit=lambda _execution: self.verdict,
-            channels=lambda severity, _target: (f"#{severity}",),
+            channels=lambda severity, _target: (f"#{severity}",), log_sources=self.logs,
         )
         return self.executor
 
