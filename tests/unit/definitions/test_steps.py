@@ -8,6 +8,7 @@ import pytest
 
 from aiops.definitions.loader import Definitions, load_definitions
 from aiops.domain.runbook import Runbook, TargetSpec, UndoMode
+from aiops.domain.templated import PromqlText
 from aiops.execution.actions.registry import SPECS
 from tests.unit.definitions.specs import ACTIONS
 
@@ -42,7 +43,7 @@ def load_every(folder: Path, arguments: str) -> Definitions:
 def test_queries_and_expressions_as_arguments(tmp_path: Path) -> None:
     given = """query: 'up{n="{{ target.name }}"} > 0', passes: 'value < 0.5', condition: 'object.status.phase == "Active"'"""
     (made,) = load_every(tmp_path, given).runbooks
-    assert made.steps[0].promql == ("query",)
+    assert isinstance(made.steps[0].arguments["query"], PromqlText)
     assert made.steps[0].arguments["passes"] == "value < 0.5"
 
 

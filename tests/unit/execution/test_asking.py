@@ -12,6 +12,7 @@ from aiops.domain.outcome import Outcome
 from aiops.domain.plan import PlannedStep
 from aiops.domain.series import SampleBatch
 from aiops.domain.target import TargetRef
+from aiops.ports.outbound import OutboundAnswer
 from tests.unit.execution.stage import START, Stage, scale, step
 
 
@@ -42,6 +43,18 @@ def test_the_output_is_an_argument_and_a_condition():
     to = step("scale", arguments={"to": "{{ steps.ask.output.value | number }}"}, needs=("ask",), late=("to",), when="steps.ask.output.value > 3.0")
     done = stage.run(stage.submit(ask(), to))
     assert (done.result.outcome, stage.replicas) == (Outcome.SUCCEEDED, 4)
+
+
+def test_a_hostile_output_stays_a_value_in_a_later_query():
+    stage = staged(levels=lambda _at: [4.0])
+    stage.outbound.handler = lambda _request: OutboundAnswer(200, {}, b'x"} or vector(0) #')
+    first = step("http-request", "first", arguments={"url": "https://hooks.example.org/"})
+    asked: list[str] = []
+    real = stage.source.instant
+    stage.source.instant = lambda query, at: (asked.append(query), real(query, at))[1]
+    later = step("query", "ask", arguments={"promql": 'up{n="{{ steps.first.output.body }}"}'}, needs=("first",), late=("promql",))
+    assert stage.run(stage.submit(first, later)).result.outcome is Outcome.SUCCEEDED
+    assert asked == ['up{n="x\\"} or vector(0) #"}']
 
 
 @pytest.mark.parametrize("levels", [[], [float("nan")]])
