@@ -7,6 +7,7 @@ file: only names of files that hold them. Neighbours: `app` reads a file through
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -30,6 +31,20 @@ Duration = Annotated[float, BeforeValidator(_duration), Field(ge=0, allow_inf_na
 Span = Annotated[float, BeforeValidator(_duration), Field(gt=0, allow_inf_nan=False)]
 """A duration of which zero makes no sense."""
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _amount(value: Any) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value):
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"(\d{1,2}(\.\d{1,3})?|100)%", value):
+        return value
+    raise ValueError("is no amount: write a whole number, or a share from 0% to 100%, for example 3 or 25%")
+
+
+Amount = Annotated[int | str, BeforeValidator(_amount)]
+"""A number, or a share as text."""
 
 
 class Model(BaseModel):
@@ -170,6 +185,22 @@ class WebSettings(Model):
     external_url: str = ""
 
 
+class FreezeSettings(Model):
+    """Times in which nothing is done: `rrule` (RFC 5545) with `duration`, or `from` with `until`; local times are those of `timezone`."""
+
+    name: str = Field(min_length=1)
+    rrule: str = ""
+    start: str = ""
+    duration: Duration = 0.0
+    timezone: str = "UTC"
+    from_: str = Field(default="", alias="from")
+    until: str = ""
+    namespaces: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    allow: tuple[str, ...] = ()
+    """Runbooks that go on all the same."""
+
+
 class GuardSettings(Model):
     """Global limits; a runbook may only tighten `maximum…` and lengthen cooldowns."""
 
@@ -187,8 +218,25 @@ class GuardSettings(Model):
     reversal_hold: Duration = 3600.0
     """How long a person's reversal of what a run wrote keeps automation off that target."""
     maximum_share: Share = 0.5
+    maximum_namespace_share: Share = 0.5
+    maximum_cluster_share: Share = 0.25
+    maximum_nodes: Amount = "10%"
+    """Nodes out of service at once, whoever took them; one always may be."""
+    disruption_budget: Amount = "30%"
+    disruption_budget_namespace: Amount = "50%"
+    minimum_healthy: Amount = "50%"
+    minimum_healthy_nodes: Amount = "50%"
+    target_burst: int = Field(default=5, ge=1, le=10_000)
+    target_every: Duration = 300.0
+    runbook_burst: int = Field(default=10, ge=1, le=10_000)
+    runbook_every: Duration = 120.0
+    cluster_burst: int = Field(default=20, ge=1, le=10_000)
+    cluster_every: Duration = 60.0
+    loop_limit: int = Field(default=5, ge=1)
+    loop_window: Span = 3600.0
     circuit_failures: int = Field(default=3, ge=1)
     circuit_block: Duration = 3600.0
+    freezes: tuple[FreezeSettings, ...] = ()
     modes: dict[str, GuardMode] = {}
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from aiops.app.config import freeze
 from aiops.correlate.incident_flow import FlowPolicy
 from aiops.correlate.sight import SightPolicy
 from aiops.definitions.arguments import retyped
@@ -44,6 +45,7 @@ from aiops.ports.notifier import Notifier
 from aiops.ports.schedule import Schedule
 from aiops.ports.storage import Store
 from aiops.ports.telemetry import Telemetry
+from aiops.remediate.bucket import Bucket
 from aiops.remediate.guards.contract import GuardLimits
 from aiops.settings import Settings
 
@@ -183,7 +185,13 @@ def guard_limits(settings: Settings) -> GuardLimits:
         modes=g.modes, protected_namespaces=g.protected_namespaces, opt_in=g.require_opt_in, maximum_pods=g.maximum_pods,
         maximum_share=g.maximum_share, target_cooldown=g.target_cooldown, maximum_per_incident=g.maximum_per_incident,
         maximum_per_hour=g.maximum_per_hour, breaker_failures=g.circuit_failures, breaker_open=g.circuit_block, reversal_hold=g.reversal_hold,
-        minimum_replicas=g.minimum_replicas, maximum_replicas=g.maximum_replicas,
+        minimum_replicas=g.minimum_replicas, maximum_replicas=g.maximum_replicas, maximum_nodes=g.maximum_nodes,
+        maximum_namespace_share=g.maximum_namespace_share, maximum_cluster_share=g.maximum_cluster_share,
+        disruption_budget=g.disruption_budget, disruption_budget_namespace=g.disruption_budget_namespace,
+        minimum_healthy=g.minimum_healthy, minimum_healthy_nodes=g.minimum_healthy_nodes, freezes=tuple(map(freeze, g.freezes)),
+        target_bucket=Bucket(g.target_burst, g.target_every), runbook_bucket=Bucket(g.runbook_burst, g.runbook_every),
+        cluster_bucket=Bucket(g.cluster_burst, g.cluster_every),
+        loop_limit=g.loop_limit, loop_window=g.loop_window,
     )
 
 

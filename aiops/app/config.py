@@ -11,10 +11,11 @@ from pathlib import Path
 from pydantic_settings import SettingsError
 
 from aiops.definitions.problems import suggestion, validate
-from aiops.definitions.yaml_tree import Document, read_documents
+from aiops.definitions.yaml_tree import Document, dotted, read_documents
 from aiops.domain.errors import DefinitionError, Problem
+from aiops.remediate.freezes import Freeze, FreezeError, make
 from aiops.remediate.guardrails import GUARDS
-from aiops.settings import Settings
+from aiops.settings import FreezeSettings, Settings
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,6 +51,20 @@ def _guards(settings: Settings, name: str, document: Document) -> Iterator[Probl
     for guard in settings.guards.modes:
         if guard not in GUARDS:
             yield Problem(name, document.line(("guards", "modes", guard)), f"guards.modes.{guard}", suggestion(f"no guard {guard!r}", guard, sorted(GUARDS)))
+    for place, one in enumerate(settings.guards.freezes):
+        try:
+            freeze(one)
+        except FreezeError as error:
+            path = ("guards", "freezes", place, error.key)
+            yield Problem(name, document.line(path), dotted(path), str(error))
+
+
+def freeze(one: FreezeSettings) -> Freeze:
+    """As the guard reads it. Raises FreezeError."""
+    return make(
+        one.name, rule=one.rrule, start=one.start, duration=one.duration, zone=one.timezone, begins=one.from_, ends=one.until,
+        namespaces=one.namespaces, labels=one.labels, allow=one.allow,
+    )
 
 
 def resolved(settings: Settings, base: Path) -> Settings:

@@ -125,8 +125,8 @@ def _descend(annotation: Any, location: tuple[Any, ...]) -> Any:
             if part in (field.alias, name):
                 return _descend(field.annotation, rest)
         return _descend(annotation, rest)  # the tag of a union, which `_bare` used to choose
-    if get_origin(annotation) in (list, dict):
-        return _descend(get_args(annotation)[-1], rest)
+    if get_origin(annotation) in (list, dict, tuple):
+        return _descend(next(a for a in reversed(get_args(annotation)) if a is not Ellipsis), rest)
     return None
 
 

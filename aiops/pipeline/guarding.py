@@ -13,6 +13,7 @@ from aiops.domain.incident import Incident
 from aiops.domain.outcome import GuardMode, Verdict
 from aiops.domain.plan import Plan
 from aiops.domain.runbook import Runbook
+from aiops.domain.target import TargetRef
 from aiops.pipeline.board import Board
 from aiops.pipeline.watchfulness import Watchfulness, cluster_source
 from aiops.ports.cluster import ClusterView
@@ -20,11 +21,14 @@ from aiops.ports.storage import Store
 from aiops.remediate.guardrails import judge
 from aiops.remediate.guards.contract import GuardInput, GuardLimits
 from aiops.remediate.guards.traits import acts
-from aiops.remediate.objects import ClusterObjects
+from aiops.remediate.objects import ClusterObjects, gather
+from aiops.remediate.picture import Picture, take
 
 HISTORY = 24 * 3600.0
+PICTURE_FOR = 1.0
+"""Seconds for which what was counted of a cluster is good for further plans."""
 # Refusals that end by themselves soon: waiting is right, and trying the next runbook would be impatience.
-PASSING = frozenset({"Cooldown", "TargetBusy", "RolloutUnderWay", "ClusterNotSynced"})
+PASSING = frozenset({"Cooldown", "TargetBusy", "RolloutUnderWay", "ClusterNotSynced", "RateLimited"})
 
 
 class Guarding:
@@ -36,10 +40,10 @@ class Guarding:
     ) -> None:
         self._limits, self._store, self._views, self._watch, self._board = limits, store, views, watch, board
         self._paused, self._simulated = paused, simulated
+        self._pictures: dict[str, tuple[float, Picture]] = {}
 
     def judge(self, plan: Plan, runbook: Runbook, incident: Incident, objects: ClusterObjects, now: float) -> tuple[Verdict, ...]:
         """Every guard's verdict. What cannot be gathered is given as unknown, and unknown refuses."""
-        view = self._views.get(plan.target.context)
         sights = {("kubernetes" if name == cluster_source(plan.target.context) else name): s for name, s in self._watch.all().items()}
         since = now - HISTORY
         try:
@@ -50,14 +54,30 @@ class Guarding:
             paused: bool | None = self._paused()
         except AiopsError:
             executions = of_incident = active = silences = paused = None  # type: ignore[assignment]
+        contexts = {target.context for target in plan.targets} & self._views.keys()
+        seen = {context: self._views[context].sight() for context in contexts}
+        pictures = {context: self._picture(context, now) for context in contexts}
+        others = {target: self._objects(target) for target in plan.targets if target != plan.target and target.context in contexts}
         return judge(
             GuardInput(
                 plan=plan, guards=runbook.guards, incident=incident, objects=objects, now=now, needs_sight=runbook.needs_sight,
                 executions=executions, history_since=since, of_incident=of_incident, active=active, incidents=tuple(self._board),
-                silences=silences, sights=sights, cluster=view.sight() if view is not None else None, paused=paused, simulated=self._simulated,
+                silences=silences, sights=sights, cluster=seen.get(plan.target.context), paused=paused, simulated=self._simulated,
+                others=others, pictures=pictures, clusters=seen,
             ),
             self._limits,
         )
+
+    def _objects(self, target: TargetRef) -> ClusterObjects:
+        view = self._views[target.context]
+        return gather(target, view.find, view.objects)
+
+    def _picture(self, context: str, now: float) -> Picture:
+        """Shared by what is judged in the same second."""
+        kept = self._pictures.get(context)
+        if kept is None or not 0.0 <= now - kept[0] < PICTURE_FOR:
+            kept = self._pictures[context] = (now, take(context, self._views[context].objects))
+        return kept[1]
 
     def permit(self, execution: Execution) -> Verdict | None:
         """Asked by the engine just before each real effect: the kill switch, and the sources that verification stands on."""

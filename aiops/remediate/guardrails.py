@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 from aiops.domain.errors import trimmed
 from aiops.domain.outcome import GuardMode, Verdict
-from aiops.remediate.guards import history, reversal, sight, standing, workload
+from aiops.remediate.guards import disruption, history, rates, reversal, sight, standing, windows, workload
 from aiops.remediate.guards.contract import Answer, Guard, GuardInput, GuardLimits, UnknownFactError
 
 GUARDS: Mapping[str, Guard] = {
     "paused": standing.paused,
     "silenced": standing.silenced,
+    "freeze": windows.freeze,
     "protected-namespace": standing.protected_namespace,
     "opt-out": standing.opted,
     "target-present": standing.present,
@@ -24,10 +25,18 @@ GUARDS: Mapping[str, Guard] = {
     "cooldown": history.cooldown,
     "attempts": history.attempts,
     "rate": history.rate,
+    "target-rate": rates.target_rate,
+    "runbook-rate": rates.runbook_rate,
+    "cluster-rate": rates.cluster_rate,
+    "loop": rates.loop,
     "circuit-breaker": history.breaker,
     "rollout": workload.rollout,
     "replicas": workload.replicas,
     "blast-radius": workload.blast_radius,
+    "namespace-share": disruption.namespace_share,
+    "cluster-share": disruption.cluster_share,
+    "disruption-budget": disruption.budget,
+    "minimum-healthy": disruption.healthy,
     "ownership": workload.ownership,
     "reversal": reversal.reversal,
 }

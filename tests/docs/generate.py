@@ -159,7 +159,7 @@ def _type(field: FieldInfo) -> str:
     high = next((getattr(m, "le", None) for m in field.metadata if getattr(m, "le", None) is not None), None)
     bounds = f", {low} to {high}" if high is not None else f", at least {low}" if low is not None else ""
     base = annotation if not many else get_args(annotation)[0]
-    names: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    names: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false", int | str: "whole number or share such as `25%`"}
     return many + names[base] + bounds
 
 

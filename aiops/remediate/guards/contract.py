@@ -6,6 +6,7 @@ Neighbours: `pipeline.decide` fills the input, each guard reads it, `guardrails.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,7 +16,21 @@ from aiops.domain.incident import Incident, Silence
 from aiops.domain.outcome import GuardMode
 from aiops.domain.plan import Plan
 from aiops.domain.runbook import GuardSpec
+from aiops.domain.target import JsonObject, TargetRef
+from aiops.remediate.bucket import Bucket
+from aiops.remediate.freezes import Freeze
 from aiops.remediate.objects import ClusterObjects
+from aiops.remediate.picture import Picture
+
+HOUR = 3600.0
+Amount = int | str
+"""A number, or a share such as `25%`."""
+
+
+def amount_of(amount: Amount, total: int) -> int:
+    """Of a total; a share is rounded up, as a PodDisruptionBudget's is. Raises ValueError for anything else."""
+    text = str(amount)
+    return math.ceil(float(text[:-1]) * total / 100 - 1e-9) if text.endswith("%") else int(text)
 
 
 class SourceState(Protocol):
@@ -60,9 +75,10 @@ class ClusterState(Protocol):
 class GuardInput:
     """One plan and all that is known when it is judged. Times are Unix seconds.
 
-    `executions`: all runs created since `history_since`, finished or not, simulated ones too. `of_incident`: all of this incident's.
-    `active`: all that are not done. `execution`: the id of the run whose plan this is, when a plan is judged again before it starts.
-    `simulated`: the dry-run writer would be used; real runs count for simulated plans, not the other way round.
+    `objects` is about the plan's own target, `others` about those of its steps. `pictures` and `clusters` are by context. `executions`: all runs
+    created since `history_since` that touch one of the targets or are of this runbook, and all others that any limit counts, finished or not,
+    simulated ones too. `of_incident`: all of this incident's. `active`: all that are not done. `execution`: the id of the run whose plan this is,
+    when a plan is judged again. `simulated`: the dry-run writer would be used; real runs count for simulated plans, not the other way round.
     """
 
     plan: Plan
@@ -82,6 +98,37 @@ class GuardInput:
     paused: bool | None = None
     execution: str = ""
     simulated: bool = False
+    others: Mapping[TargetRef, ClusterObjects] = field(default_factory=dict)
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    clusters: Mapping[str, ClusterState] = field(default_factory=dict)
+    paused_by: str = ""
+    """Which switch, and why, if `paused`."""
+
+    @property
+    def plan_targets(self) -> frozenset[TargetRef]:
+        """All targets of the plan."""
+        return frozenset(self.plan.targets)
+
+    def objects_of(self, target: TargetRef) -> ClusterObjects:
+        """What is known about one of the plan's targets. Raises UnknownFactError if nothing was gathered."""
+        if target == self.plan.target:
+            return self.objects
+        if target not in self.others:
+            raise UnknownFactError(f"{target} was not looked at")
+        return self.others[target]
+
+    def present(self, target: TargetRef) -> JsonObject:
+        """The object of one of the plan's targets. Raises UnknownFactError if it is not in the view."""
+        found = self.objects_of(target).target
+        if found is None:
+            raise UnknownFactError(f"{target} is not in the view")
+        return found
+
+    def picture(self, context: str) -> Picture:
+        """What one cluster looks like. Raises UnknownFactError if that is not known."""
+        if context not in self.pictures:
+            raise UnknownFactError(f"what runs in cluster {context} is not known")
+        return self.pictures[context]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +153,19 @@ class GuardLimits:
     breaker_window: float = 6 * 3600.0
     breaker_open: float = 3600.0
     reversal_hold: float = 3600.0
+    maximum_nodes: Amount = "10%"
+    maximum_namespace_share: float = 0.5
+    maximum_cluster_share: float = 0.25
+    disruption_budget: Amount = "30%"
+    disruption_budget_namespace: Amount = "50%"
+    minimum_healthy: Amount = "50%"
+    minimum_healthy_nodes: Amount = "50%"
+    freezes: tuple[Freeze, ...] = ()
+    target_bucket: Bucket = field(default_factory=lambda: Bucket(5, 300.0))
+    runbook_bucket: Bucket = field(default_factory=lambda: Bucket(10, 120.0))
+    cluster_bucket: Bucket = field(default_factory=lambda: Bucket(20, 60.0))
+    loop_limit: int = 5
+    loop_window: float = 3600.0
     source_stale_after: float = 300.0
     cluster_stale_after: float = 600.0
 
@@ -115,7 +175,14 @@ class GuardLimits:
 
         An hour more than the longest window, since runs are listed by the time of their creation and counted by that of their end.
         """
-        return max(self.breaker_window, self.cooldown_maximum, self.target_cooldown, self.reversal_hold, 3600.0) + 3600.0
+        buckets = (b.window for b in (self.target_bucket, self.runbook_bucket, self.cluster_bucket))
+        windows = (self.breaker_window, self.cooldown_maximum, self.target_cooldown, self.reversal_hold, self.loop_window, HOUR)
+        return max(*windows, *buckets) + HOUR
+
+    @property
+    def cluster_horizon(self) -> float:
+        """How far back, in seconds, runs of other targets and runbooks matter."""
+        return max(self.cluster_bucket.window, HOUR) + HOUR
 
 
 @dataclass(frozen=True, slots=True)

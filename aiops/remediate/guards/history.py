@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.outcome import Outcome
 from aiops.remediate.backoff import grown
-from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, allow, counted, recent, refuse
-from aiops.remediate.guards.traits import acts
+from aiops.remediate.guards.contract import HOUR, Answer, GuardInput, GuardLimits, allow, counted, recent, refuse
+from aiops.remediate.guards.traits import acts, related
 
 _FAILURES = (Outcome.FAILED, Outcome.ERROR, Outcome.INCONCLUSIVE)
-HOUR = 3600.0
 
 
 def one_at_a_time(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001 (a guard's signature)
-    """One run for a target at a time, from the asking for approval to the end of verification."""
+    """One run for each target at a time, from the asking for approval to the end of verification."""
     for run in counted(given, given.active, "active executions"):
-        if run.state is not ExecutionState.DONE and run.plan.target == given.plan.target:
+        if run.state is not ExecutionState.DONE and related(run.plan, given.plan):
             return refuse("TargetBusy", f"execution {run.id} ({run.plan.runbook}) is {run.state.value}")
     return allow()
 
@@ -29,7 +28,7 @@ def cooldown(given: GuardInput, limits: GuardLimits) -> Answer:
     it did anything has nothing to wait for: after it there is the pause of the target alone.
     """
     longest = max(limits.target_cooldown, given.plan.cooldown, limits.cooldown_maximum)
-    runs = [e for e in recent(given, longest) if e.plan.target == given.plan.target]
+    runs = [e for e in recent(given, longest) if related(e.plan, given.plan)]
     for run in runs:
         same = run.plan.runbook == given.plan.runbook and not _unbegun(run)
         base = max(limits.target_cooldown, given.plan.cooldown) if same else limits.target_cooldown

@@ -1,7 +1,7 @@
 """A person's reversal stops the automation there: whoever put back what we had set knows something that we do not.
 
-Replica count: it is not what our last run left, and another field manager owns it. Template: it is again the one that our last rollback replaced;
-a new release is no reversal. Neighbours: managedFields by `ownership.holds`; `execution` keeps pre-state and what was left.
+Replica count and cordon: it is not what our last run left, and another field manager owns it. Template: it is again the one that our last rollback
+replaced; a new release is no reversal. Neighbours: managedFields by `ownership.holds`; `execution` keeps pre-state and what was left.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import Any
 
 from aiops.domain.execution import Execution, StepRun, StepState
 from aiops.domain.outcome import Outcome
-from aiops.domain.target import JsonObject
-from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, recent, refuse
-from aiops.remediate.guards.traits import REPLICAS, TEMPLATE, traits, writes
+from aiops.domain.target import JsonObject, TargetRef
+from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, allow, recent, refuse
+from aiops.remediate.guards.traits import REPLICAS, TEMPLATE, UNSCHEDULABLE, acted_on, traits, writes
 from aiops.remediate.objects import meta, seconds, wanted_replicas
 from aiops.remediate.ownership import OURS, holds
+
+_WATCHED = frozenset({REPLICAS, TEMPLATE, UNSCHEDULABLE})
+"""Fields that a person may put back; each is a key of `pre_state` and `leaves` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +34,19 @@ class _Written:
 
 
 def reversal(given: GuardInput, limits: GuardLimits) -> Answer:
-    """For the fields that the plan would write."""
-    fields = writes(given.plan) & {REPLICAS, TEMPLATE}
-    if not fields:
+    """For the fields of each target that the plan would write."""
+    watched = [(t, writes(given.plan, t) & _WATCHED) for t in acted_on(given.plan)]
+    if not any(fields for _, fields in watched):
         return allow()
-    target = given.objects.target
-    if target is None:
-        raise UnknownFactError(f"{given.plan.target} is not in the view")
     runs = sorted(recent(given, limits.reversal_hold), key=lambda e: (e.updated_at, e.id), reverse=True)
-    mine = [e for e in runs if e.plan.target == given.plan.target and not e.simulated]
-    for field in sorted(fields):
-        written = _last(mine, field)
-        answer = None if written is None else _judge(field, written, target, given, limits)
-        if answer is not None:
-            return answer
+    for target, fields in watched:
+        obj = given.present(target) if fields else {}
+        mine = [e for e in runs if target in e.plan.targets and not e.simulated]
+        for field in sorted(fields):
+            written = _last(mine, field, target)
+            answer = None if written is None else _judge(field, written, obj, given, limits)
+            if answer is not None:
+                return answer
     return allow()
 
 
@@ -54,6 +56,11 @@ def _judge(field: str, written: _Written, target: JsonObject, given: GuardInput,
         if present == written.after or present != written.before:
             return None
         words = f"the template that {written.run} replaced is back"
+    elif field == UNSCHEDULABLE:
+        present = bool((target.get("spec") or {}).get("unschedulable"))
+        if written.after is None or present == bool(written.after):
+            return None
+        words = f"{written.run} {'cordoned' if written.after else 'uncordoned'} it, now it is {'cordoned' if present else 'open'}"
     else:
         present = wanted_replicas(target)
         if written.after is None or present == written.after:
@@ -70,11 +77,11 @@ def _judge(field: str, written: _Written, target: JsonObject, given: GuardInput,
     return refuse("ReversedByPerson", f"{words}; written by {by}")
 
 
-def _last(newest_first: list[Execution], field: str) -> _Written | None:
+def _last(newest_first: list[Execution], field: str, target: TargetRef) -> _Written | None:
     for run in newest_first:
         for step in reversed(run.steps):
             planned = next((p for p in run.plan.steps if p.name == step.name), None)
-            if planned is None or field not in traits(planned.action).writes or not _happened(step):
+            if planned is None or field not in traits(planned.action).writes or run.plan.target_of(planned) != target or not _happened(step):
                 continue
             before, after = _value(step.pre_state, field), _value(step.leaves, field)
             # An undo that found nothing to do wrote nothing: somebody had put it back before us.
@@ -90,7 +97,7 @@ def _happened(step: StepRun) -> bool:
 
 
 def _value(state: Mapping[str, Any], field: str) -> Any:
-    return state.get("replicas" if field == REPLICAS else "template")
+    return state.get(field)
 
 
 def template_digest(template: JsonObject) -> str:

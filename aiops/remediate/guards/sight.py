@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiops.domain.signal import SignalKind
 from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, refuse
-from aiops.remediate.guards.traits import REPLICAS, acts, writes
+from aiops.remediate.guards.traits import REPLICAS, acted_on, acts, disruptive, writes
+from aiops.remediate.picture import KINDS_LOOKED_AT
 
 
 def telemetry(given: GuardInput, limits: GuardLimits) -> Answer:
@@ -24,26 +25,34 @@ def telemetry(given: GuardInput, limits: GuardLimits) -> Answer:
         raise UnknownFactError("active incidents are not known")
     for incident in (given.incident, *given.incidents):
         blind = next((s for s in incident.firing if s.kind is SignalKind.SIGHT), None)
-        if blind is not None and given.plan.target in (incident.target, blind.target):
+        if blind is not None and not given.plan_targets.isdisjoint((incident.target, blind.target)):
             return refuse("TargetDark", f"{blind.rule}: {blind.summary}")
     return allow(", ".join(needed))
 
 
 def cluster_view(given: GuardInput, limits: GuardLimits) -> Answer:
-    """The picture that was planned on is synced, fresh and whole for the kinds that were looked at."""
+    """The picture that was planned on is synced, fresh and whole for the kinds that were looked at; of each cluster that the plan acts on."""
     if not acts(given.plan):
         return allow("nothing but telling")
-    cluster = given.cluster
-    if cluster is None:
-        raise UnknownFactError("how well the cluster is seen is not known")
-    if not cluster.synced:
-        return refuse("ClusterNotSynced", "not every kind was listed yet")
-    age = given.now - cluster.seen_at
-    if age > limits.cluster_stale_after:
-        return refuse("ClusterStale", f"the last contact was {age:.0f} s ago")
-    looked_at = [given.plan.target.kind, "ReplicaSet", "Pod", *(["Namespace"] if given.plan.target.namespace else [])]
-    looked_at += ["HorizontalPodAutoscaler"] if REPLICAS in writes(given.plan) else []
-    for kind in looked_at:
-        if kind in cluster.errors:
-            return refuse("ClusterPartial", f"{kind}: {cluster.errors[kind]}")
+    for context in dict.fromkeys(target.context for target in (given.plan.target, *acted_on(given.plan))):
+        cluster = given.cluster if context == given.plan.target.context else given.clusters.get(context)
+        if cluster is None:
+            raise UnknownFactError(f"how well cluster {context} is seen is not known")
+        if not cluster.synced:
+            return refuse("ClusterNotSynced", f"not every kind of cluster {context} was listed yet")
+        age = given.now - cluster.seen_at
+        if age > limits.cluster_stale_after:
+            return refuse("ClusterStale", f"the last contact with cluster {context} was {age:.0f} s ago")
+        for kind in sorted(_looked_at(given, context)):
+            if kind in cluster.errors:
+                return refuse("ClusterPartial", f"{kind}: {cluster.errors[kind]}")
     return allow()
+
+
+def _looked_at(given: GuardInput, context: str) -> frozenset[str]:
+    """Kinds that guards judge by; what takes pods away is counted over the whole cluster."""
+    targets = [t for t in given.plan.targets if t.context == context]
+    kinds = {"ReplicaSet", "Pod", *(t.kind for t in targets), *(["Namespace"] if any(t.namespace for t in targets) else [])}
+    if any(REPLICAS in writes(given.plan, target) for target in targets):
+        kinds.add("HorizontalPodAutoscaler")
+    return frozenset(kinds.union(KINDS_LOOKED_AT) if disruptive(given.plan) else kinds)

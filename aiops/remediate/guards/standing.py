@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from aiops.domain.incident import IncidentState
-from aiops.domain.target import KINDS, JsonObject
+from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, refuse
-from aiops.remediate.guards.traits import acts
+from aiops.remediate.guards.traits import acted_on, acts
 from aiops.remediate.objects import labels, marks, meta
+from aiops.remediate.picture import controller
 
 SWITCH = "aiops/automation"
 """Label (or annotation) on an object or its namespace: `enabled` or `disabled`; the object's own decides."""
@@ -20,7 +22,7 @@ def paused(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001 (a
         return allow("nothing but telling")
     if given.paused is None:
         raise UnknownFactError("whether automation is paused is not known")
-    return refuse("Paused", "automation is paused by a person") if given.paused else allow()
+    return refuse("Paused", given.paused_by or "automation is paused by a person") if given.paused else allow()
 
 
 def silenced(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001
@@ -42,31 +44,70 @@ def silenced(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001
 
 
 def protected_namespace(given: GuardInput, limits: GuardLimits) -> Answer:
-    """Namespaces that are nobody's to automate; names may hold `*`."""
-    namespace = given.plan.target.namespace
-    if not acts(given.plan) or not namespace:
-        return allow()
-    hit = next((p for p in limits.protected_namespaces if fnmatchcase(namespace, p)), None)
-    return allow() if hit is None else refuse("ProtectedNamespace", f"namespace {namespace} is protected ({hit})")
+    """Namespaces that are nobody's to automate; names may hold `*`. A Node stands in the namespaces of the pods that a drain of it moves."""
+    for target in acted_on(given.plan):
+        for namespace in sorted(spaces(given, target)):
+            hit = next((p for p in limits.protected_namespaces if fnmatchcase(namespace, p)), None)
+            if hit is not None:
+                where = "" if namespace == target.namespace else f" of {target}"
+                return refuse("ProtectedNamespace", f"namespace {namespace}{where} is protected ({hit})")
+    return allow()
+
+
+def spaces(given: GuardInput, target: TargetRef) -> frozenset[str]:
+    """The namespaces that a target stands in. Raises UnknownFactError if what runs on a Node is not known."""
+    if target.namespace:
+        return frozenset({target.namespace})
+    if target.kind == "Namespace":
+        return frozenset({target.name})
+    if target.kind != "Node":
+        return frozenset()
+    return frozenset(str(meta(pod).get("namespace", "")) for pod in given.picture(target.context).hosted(target.name))
 
 
 def opted(given: GuardInput, limits: GuardLimits) -> Answer:
-    """The switch on the object, or else on its namespace."""
-    if not acts(given.plan):
-        return allow("nothing but telling")
-    if given.objects.target is None:
-        raise UnknownFactError(f"{given.plan.target} is not in the view")
-    place, value = "the target", _switch(given.objects.target)
-    if value is None and given.plan.target.namespace:
-        if given.objects.namespace is None:
-            raise UnknownFactError(f"namespace {given.plan.target.namespace} is not in the view")
-        place, value = f"namespace {given.plan.target.namespace}", _switch(given.objects.namespace)
+    """The switch on the object, else on what controls it, else on its namespace; for a Node on itself and for each pod that a drain of it moves."""
+    for target in acted_on(given.plan):
+        obj = given.present(target)
+        for place, chain in _chains(given, target, obj):
+            answer = _switched(place, chain, limits)
+            if not answer.allowed:
+                return answer
+    return allow()
+
+
+def _chains(given: GuardInput, target: TargetRef, obj: JsonObject) -> Iterator[tuple[str, list[JsonObject]]]:
+    picture = given.pictures.get(target.context)
+    above = list(picture.chain(obj))[1:] if picture is not None else []
+    if picture is None and controller(obj):
+        raise UnknownFactError(f"what controls {target} is not known")
+    space = [_namespace(given, target)] if target.namespace else []
+    yield str(target), [obj, *above, *space]
+    if target.kind == "Node":
+        known = given.picture(target.context)
+        for pod in known.hosted(target.name):
+            namespace = str(meta(pod).get("namespace", ""))
+            if namespace not in known.namespaces:
+                raise UnknownFactError(f"namespace {namespace} is not in the view")
+            yield f"{namespace}/pod/{meta(pod).get('name')} on {target}", [*known.chain(pod), known.namespaces[namespace]]
+
+
+def _namespace(given: GuardInput, target: TargetRef) -> JsonObject:
+    found = given.objects_of(target).namespace
+    if found is None:
+        raise UnknownFactError(f"namespace {target.namespace} is not in the view")
+    return found
+
+
+def _switched(place: str, chain: list[JsonObject], limits: GuardLimits) -> Answer:
+    value, holder = next(((v, o) for o in chain if (v := _switch(o)) is not None), (None, None))
+    on = place if holder is chain[0] else f"{str((holder or {}).get('kind') or 'namespace').lower()} {meta(holder or {}).get('name')} of {place}"
     if value == "disabled":
-        return refuse("OptedOut", f"{SWITCH} is disabled on {place}")
+        return refuse("OptedOut", f"{SWITCH} is disabled on {on}")
     if value not in (None, "enabled"):
-        return refuse("OptOutUnclear", f"{SWITCH} on {place} is {value!r}; allowed are enabled and disabled")
+        return refuse("OptOutUnclear", f"{SWITCH} on {on} is {value!r}; allowed are enabled and disabled")
     if limits.opt_in and value is None:
-        return refuse("NotOptedIn", f"{SWITCH}=enabled stands on neither the target nor its namespace")
+        return refuse("NotOptedIn", f"{SWITCH}=enabled stands on neither {place} nor its namespace")
     return allow()
 
 
@@ -77,14 +118,13 @@ def _switch(obj: JsonObject) -> str | None:
 
 
 def present(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001
-    """The target is there and is not being deleted."""
-    if not acts(given.plan):
-        return allow("nothing but telling")
-    target = given.objects.target
-    if target is None:
-        return refuse("TargetVanished", f"{given.plan.target} is not there")
-    if target.get("kind", given.plan.target.kind) != given.plan.target.kind or given.plan.target.kind not in KINDS:
-        raise UnknownFactError(f"the object is no {given.plan.target.kind}")
-    if meta(target).get("deletionTimestamp"):
-        return refuse("TargetTerminating", f"{given.plan.target} is being deleted")
+    """The targets are there and are not being deleted."""
+    for wanted in acted_on(given.plan):
+        found = given.objects_of(wanted).target
+        if found is None:
+            return refuse("TargetVanished", f"{wanted} is not there")
+        if found.get("kind", wanted.kind) != wanted.kind or wanted.kind not in KINDS:
+            raise UnknownFactError(f"the object is no {wanted.kind}")
+        if meta(found).get("deletionTimestamp"):
+            return refuse("TargetTerminating", f"{wanted} is being deleted")
     return allow()

@@ -13,10 +13,14 @@ from enum import StrEnum
 from typing import Any
 
 from aiops.domain.plan import Plan
+from aiops.domain.target import TargetRef
 
 
 class Disrupts(StrEnum):
-    """How many pods of the target it takes away: none, by the size of a change, as the update strategy allows, all."""
+    """How many pods of the target it takes away: none, by the size of a change, as the update strategy allows, all.
+
+    Of a Pod all is itself, of a Node the pods that a drain moves; both go by eviction.
+    """
 
     NONE = "none"
     CHANGE = "change"
@@ -26,38 +30,54 @@ class Disrupts(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """`acts`: it changes something beyond telling people. `writes`: fields of the target it sets."""
+    """`acts`: it changes something beyond telling people. `writes`: fields of the target it sets. `withdraws`: it takes its Node out of service."""
 
     acts: bool = True
     writes: frozenset[str] = frozenset()
     disrupts: Disrupts = Disrupts.NONE
+    withdraws: bool = False
 
 
 REPLICAS, RESTART, TEMPLATE, PAUSED, UNSCHEDULABLE = "replicas", "restart", "template", "paused", "unschedulable"
 
+_ROLLS = Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING)
+_TELLS = Traits(acts=False)
+_OUTSIDE = Traits()
+"""It writes no field of a workload and takes no pod away."""
+
 TRAITS: Mapping[str, Traits] = {
     "scale": Traits(writes=frozenset({REPLICAS}), disrupts=Disrupts.CHANGE),
     "restart": Traits(writes=frozenset({RESTART}), disrupts=Disrupts.ROLLING),
-    "rollback": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
+    "restart-pod": Traits(disrupts=Disrupts.ALL),
+    "rollback": _ROLLS,
     "pause-rollout": Traits(writes=frozenset({PAUSED})),
     "resume-rollout": Traits(writes=frozenset({PAUSED}), disrupts=Disrupts.ROLLING),
-    "set-image": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
-    "set-env": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
-    "set-resources": Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING),
-    "restart-pod": Traits(disrupts=Disrupts.ALL),
-    "cordon": Traits(writes=frozenset({UNSCHEDULABLE})),
+    "set-resources": _ROLLS,
+    "set-image": _ROLLS,
+    "set-env": _ROLLS,
+    "set-config": _OUTSIDE,
+    "run-job": _OUTSIDE,
+    "delete-job": _OUTSIDE,
+    "cordon": Traits(writes=frozenset({UNSCHEDULABLE}), withdraws=True),
     "uncordon": Traits(writes=frozenset({UNSCHEDULABLE})),
-    "drain": Traits(writes=frozenset({UNSCHEDULABLE}), disrupts=Disrupts.ALL),
-    "redis-flush": Traits(),
-    "warm-cache": Traits(),
-    "http-request": Traits(),
-    "silence": Traits(),
-    "query": Traits(acts=False),
-    "wait-for": Traits(acts=False),
-    "wait": Traits(acts=False),
-    "notify": Traits(acts=False),
+    "drain": Traits(writes=frozenset({UNSCHEDULABLE}), disrupts=Disrupts.ALL, withdraws=True),
+    "redis-flush": _OUTSIDE,
+    "warm-cache": _OUTSIDE,
+    "scheduler-fallback": _ROLLS,
+    "scheduler-restore": _ROLLS,
+    "set-scheduler-parameter": _ROLLS,
+    "shift-traffic": _OUTSIDE,
+    "failback-traffic": _OUTSIDE,
+    "http-request": _OUTSIDE,
+    "silence": _OUTSIDE,
+    "retrain": _OUTSIDE,
+    "suspend": _TELLS,
+    "notify": _TELLS,
+    "wait": _TELLS,
+    "wait-for": _TELLS,
+    "query": _TELLS,
 }
-_WORST = Traits(writes=frozenset({REPLICAS, RESTART, TEMPLATE, PAUSED}), disrupts=Disrupts.ALL)
+_WORST = Traits(writes=frozenset({REPLICAS, RESTART, TEMPLATE, PAUSED, UNSCHEDULABLE}), disrupts=Disrupts.ALL, withdraws=True)
 
 
 def traits(action: str) -> Traits:
@@ -70,9 +90,24 @@ def acts(plan: Plan) -> bool:
     return any(traits(s.action).acts for s in plan.steps)
 
 
-def writes(plan: Plan) -> frozenset[str]:
-    """All fields of the target that the plan sets."""
-    return frozenset().union(*(traits(s.action).writes for s in plan.steps))
+def writes(plan: Plan, target: TargetRef | None = None) -> frozenset[str]:
+    """All fields of its targets (or of one of them) that the plan sets."""
+    return frozenset().union(*(traits(s.action).writes for s in plan.steps if target is None or plan.target_of(s) == target))
+
+
+def acted_on(plan: Plan) -> tuple[TargetRef, ...]:
+    """The targets of steps that do more than tell, each once; in the plan's order."""
+    return tuple(dict.fromkeys(plan.target_of(s) for s in plan.steps if traits(s.action).acts))
+
+
+def disruptive(plan: Plan) -> bool:
+    """Whether any step takes pods away or a node out of service."""
+    return any(traits(s.action).disrupts is not Disrupts.NONE or traits(s.action).withdraws for s in plan.steps)
+
+
+def related(one: Plan, other: Plan) -> bool:
+    """Whether two plans have a target in common."""
+    return one.target == other.target or not set(one.targets).isdisjoint(other.targets)
 
 
 _CHANGE = re.compile(r"([+-])(\d{1,6}(?:\.\d{1,6})?)(%?)")

@@ -1,21 +1,22 @@
-"""Guards about the workload itself: bounds of its replica count, share of pods taken away, roll-outs under way, other owners.
+"""Guards about the workloads themselves: bounds of the replica count, how much is taken away at once, roll-outs under way, other owners.
 
-Sources: Deployment and StatefulSet update strategies as the Kubernetes API reference states them (maxUnavailable rounds down, maxSurge up).
+Each step is judged on its own target. Neighbours: `harm` (what is taken away), `ownership`, `rollouts`.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-from aiops.domain.plan import PlannedStep
-from aiops.domain.target import JsonObject
-from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, refuse
-from aiops.remediate.guards.traits import PAUSED, REPLICAS, RESTART, TEMPLATE, Disrupts, scaled, traits, writes
+from aiops.domain.target import TargetRef
+from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, amount_of, refuse
+from aiops.remediate.guards.harm import harms
+from aiops.remediate.guards.traits import PAUSED, REPLICAS, RESTART, TEMPLATE, acted_on, disruptive, scaled, traits, writes
 from aiops.remediate.objects import wanted_replicas
 from aiops.remediate.ownership import controller_owner, replicas_owner, template_owner
+from aiops.remediate.picture import node_in_service
 from aiops.remediate.releases import running_release
 from aiops.remediate.rollouts import rolling, stuck
+
+_PATCHED = frozenset({REPLICAS, RESTART, TEMPLATE, PAUSED})
+"""Fields of workloads: who else writes them, and whether a roll-out moves them, matters."""
 
 
 def replicas(given: GuardInput, limits: GuardLimits) -> Answer:
@@ -25,7 +26,7 @@ def replicas(given: GuardInput, limits: GuardLimits) -> Answer:
     for step in given.plan.steps:
         if REPLICAS not in traits(step.action).writes:
             continue
-        present = wanted_replicas(_target(given))
+        present = wanted_replicas(given.present(given.plan.target_of(step)))
         count = scaled(present, step.arguments)
         if count < low and count < present:
             return refuse("BelowMinimum", f"{present} → {count} replicas, at least {low} are to stay")
@@ -35,90 +36,66 @@ def replicas(given: GuardInput, limits: GuardLimits) -> Answer:
 
 
 def blast_radius(given: GuardInput, limits: GuardLimits) -> Answer:
-    """Pods that the plan takes away at once, as a number and as a share of the workload."""
+    """Pods that the plan takes away at once, as a number and as a share of each workload; nodes out of service, those that are so already included."""
     most = limits.maximum_pods if given.guards.maximum_pods is None else given.guards.maximum_pods
     share = limits.maximum_share if given.guards.maximum_share is None else given.guards.maximum_share
-    if all(traits(s.action).disrupts is Disrupts.NONE for s in given.plan.steps):
+    if not disruptive(given.plan):
         return allow("no pod is taken away")
-    target = _target(given)
-    total = wanted_replicas(target)
-    pods = min(sum(_taken(step, target, total) for step in given.plan.steps), max(total, 1))
-    words = f"{pods} of {total} pods"
+    told = []
+    found = harms(given)
+    pods = sum(taken.of() for taken in found.values())
     if pods > most:
-        return refuse("TooManyPods", f"{words}, at most {most} are allowed")
-    if total and pods / total > share:
-        return refuse("TooLargeShare", f"{words}, at most {share:.0%} are allowed")
-    return allow(words)
+        return refuse("TooManyPods", f"{pods} pods, at most {most} are allowed")
+    for context, taken in found.items():
+        picture = given.picture(context)
+        for ref, count in taken.pods.items():
+            load = picture.loads.get(ref)
+            if load is None:
+                raise UnknownFactError(f"how many pods {ref} has is not known")
+            words = f"{count} of {load.wanted} pods" + ("" if ref == given.plan.target else f" of {ref}")
+            if load.wanted and count / load.wanted > share:
+                return refuse("TooLargeShare", f"{words}, at most {share:.0%} are allowed")
+            told.append(words)
+        if taken.nodes:
+            out = {name for name, node in picture.nodes.items() if not node_in_service(node)} | taken.nodes
+            allowed = max(1, amount_of(limits.maximum_nodes, len(picture.nodes)))
+            if len(out) > allowed:
+                return refuse("TooManyNodes", f"{len(out)} of {len(picture.nodes)} nodes would be out of service, at most {allowed} are allowed")
+    return allow("; ".join(told) or "no pod that serves is taken away")
 
 
 def rollout(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001 (a guard's signature)
     """Nothing is moved while a roll-out is under way, save a rollback of one that is stuck: that is what it is for."""
-    fields = writes(given.plan) - {PAUSED}  # a roll-out under way is what is paused
-    if not fields:
-        return allow()
-    target = _target(given)
-    if fields & {RESTART, TEMPLATE} and (target.get("spec") or {}).get("paused"):
-        return refuse("RolloutPaused", "the Deployment is paused: a changed template would not roll out")
-    if not rolling(target):
-        return allow()
-    hindrance = stuck(given.objects, running_release(given.objects, given.now).name)
-    if hindrance and fields == {TEMPLATE}:
-        return allow(f"the roll-out is stuck: {hindrance}")
-    return refuse("RolloutUnderWay", "a roll-out of the target is under way")
+    told = []
+    for target, patched in _patched(given):
+        fields = patched - {PAUSED}  # a roll-out under way is what is paused
+        if not fields:
+            continue
+        obj, objects = given.present(target), given.objects_of(target)
+        if fields & {RESTART, TEMPLATE} and (obj.get("spec") or {}).get("paused"):
+            return refuse("RolloutPaused", f"{target} is paused: a changed template would not roll out")
+        if not rolling(obj):
+            continue
+        hindrance = stuck(objects, running_release(objects, given.now).name)
+        if not (hindrance and fields == {TEMPLATE}):
+            return refuse("RolloutUnderWay", f"a roll-out of {target} is under way")
+        told.append(f"the roll-out is stuck: {hindrance}")
+    return allow("; ".join(told))
 
 
 def ownership(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001
     """No fight with another writer of the same field."""
-    fields = writes(given.plan)
-    if not fields:
-        return allow()
-    _target(given)
-    owner = replicas_owner(given.objects) if REPLICAS in fields else None
-    owner = owner or (template_owner(given.objects) if TEMPLATE in fields else None) or controller_owner(given.objects)
-    return allow() if owner is None else refuse(owner.reason, owner.detail)
+    for target, fields in _patched(given):
+        given.present(target)
+        objects = given.objects_of(target)
+        owner = replicas_owner(objects) if REPLICAS in fields else None
+        owner = owner or (template_owner(objects) if TEMPLATE in fields else None) or controller_owner(objects)
+        if owner is not None:
+            return refuse(owner.reason, owner.detail)
+    return allow()
 
 
-def _target(given: GuardInput) -> JsonObject:
-    if given.objects.target is None:
-        raise UnknownFactError(f"{given.plan.target} is not in the view")
-    return given.objects.target
-
-
-def _taken(step: PlannedStep, target: JsonObject, total: int) -> int:
-    kind = traits(step.action).disrupts
-    if kind is Disrupts.NONE:
-        return 0
-    if kind is Disrupts.CHANGE:
-        return max(0, total - scaled(total, step.arguments))
-    return max(total, 1) if kind is Disrupts.ALL else unavailable(target, total)
-
-
-def unavailable(target: JsonObject, total: int) -> int:
-    """Pods that a roll-out of the target may take away at once."""
-    spec = target.get("spec") or {}
-    if target.get("kind") == "Deployment":
-        strategy = spec.get("strategy") or {}
-        if strategy.get("type") == "Recreate":
-            return total
-        limits = strategy.get("rollingUpdate") or {}
-        gone = share_of(limits.get("maxUnavailable", "25%"), total, up=False)
-        extra = share_of(limits.get("maxSurge", "25%"), total, up=True)
-        return min(total, gone if gone or extra else 1)
-    strategy = spec.get("updateStrategy") or {}
-    if target.get("kind") in ("StatefulSet", "DaemonSet"):
-        if strategy.get("type") == "OnDelete":
-            return 0
-        limits = strategy.get("rollingUpdate") or {}
-        surge = share_of(limits.get("maxSurge", 0), total, up=True)
-        gone = share_of(limits.get("maxUnavailable", 0 if surge else 1), total, up=True)
-        return min(total, gone if gone or surge else 1)
-    return max(total, 1)
-
-
-def share_of(value: Any, total: int, *, up: bool) -> int:
-    """`3` or `25%` of the total. Raises ValueError for anything else."""
-    text = str(value)
-    if text.endswith("%"):
-        exact = int(text[:-1]) * total / 100
-        return math.ceil(exact) if up else math.floor(exact)
-    return int(text)
+def _patched(given: GuardInput) -> list[tuple[TargetRef, frozenset[str]]]:
+    """Targets of which fields are set, and which."""
+    found = [(target, writes(given.plan, target) & _PATCHED) for target in acted_on(given.plan)]
+    return [(target, fields) for target, fields in found if fields]

@@ -20,6 +20,7 @@ from aiops.remediate.facts import target_facts
 from aiops.remediate.guardrails import judge
 from aiops.remediate.guards.contract import GuardInput, GuardLimits
 from aiops.remediate.objects import ClusterObjects, gather
+from aiops.remediate.picture import Picture, take
 
 START = 1_800_000_000.0
 CHECKOUT = TargetRef("Deployment", "shop", "checkout")
@@ -72,6 +73,9 @@ class Shop:
     def objects(self, ref: TargetRef = CHECKOUT) -> ClusterObjects:
         view = self.cluster.view()
         return gather(ref, view.find, view.objects)
+
+    def picture(self) -> Picture:
+        return take("default", self.cluster.view().objects)
 
     def pods(self) -> list[TargetRef]:
         return [TargetRef("Pod", "shop", p["metadata"]["name"]) for p in self.objects().pods]
@@ -158,6 +162,8 @@ class Case:
             "sights": {"prometheus": Seen(answered_at=now)},
             "cluster": Sight(True, now, {}),
             "paused": False,
+            "others": {t: self.shop.objects(t) for t in self.plan.targets if t != self.plan.target},
+            "pictures": {"default": self.shop.picture()},
         }
         return GuardInput(**(values | changes))
 

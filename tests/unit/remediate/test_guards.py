@@ -23,6 +23,7 @@ from tests.unit.remediate.test_ownership import hpa
 TELL = make_plan("notify", {"message": "look"}, runbook="page-a-person", verify=False)
 RESTART = make_plan("restart", runbook="restart-leaking")
 ROLLBACK = make_plan("rollback", runbook="rollback-release")
+HISTORY = {"cooldown", "rate", "target-rate", "runbook-rate", "cluster-rate", "loop", "circuit-breaker"}
 FLUSH = make_plan("redis-flush", {"cache": "c", "pattern": "x*"}, runbook="flush")
 
 
@@ -250,11 +251,7 @@ def test_circuit_breaker(case: Case) -> None:
 def test_a_history_that_is_too_short_refuses(case: Case) -> None:
     case.plan = RESTART
     for since in (None, case.shop.now - 60):
-        assert case.refused(history_since=since) == {
-            "cooldown": "GuardUnavailable",
-            "rate": "GuardUnavailable",
-            "circuit-breaker": "GuardUnavailable",
-        }
+        assert case.refused(history_since=since) == dict.fromkeys(HISTORY, "GuardUnavailable")
 
 
 # --- the workload
@@ -282,12 +279,12 @@ def test_bounds_of_the_replica_count(case: Case, arguments: dict[str, Any], guar
 @pytest.mark.parametrize(
     ("spec", "plan", "words"),
     [
-        ({}, make_plan(), "0 of 4 pods"),
+        ({}, make_plan(), "no pod that serves is taken away"),
         ({}, make_plan(arguments={"by": "-3"}), "3 of 4 pods"),
         ({}, RESTART, "1 of 4 pods"),
         ({"strategy": {"rollingUpdate": {"maxUnavailable": 2, "maxSurge": 0}}}, RESTART, "2 of 4 pods"),
         ({"strategy": {"rollingUpdate": {"maxUnavailable": "50%"}}}, ROLLBACK, "2 of 4 pods"),
-        ({"strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}}, RESTART, "0 of 4 pods"),
+        ({"strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}}, RESTART, "no pod that serves is taken away"),
         ({"strategy": {"type": "Recreate"}}, RESTART, "4 of 4 pods"),
         ({}, make_plan("something-new"), "4 of 4 pods"),
         ({}, FLUSH, "no pod is taken away"),
@@ -464,8 +461,8 @@ def test_modes(case: Case) -> None:
 @pytest.mark.parametrize(
     ("missing", "guards"),
     [
-        ("executions", {"cooldown", "rate", "circuit-breaker", "reversal"}),
-        ("active", {"one-at-a-time"}),
+        ("executions", {*HISTORY, "reversal"}),
+        ("active", {"one-at-a-time", "disruption-budget"}),
         ("of_incident", {"attempts"}),
         ("incidents", {"loss-of-sight"}),
         ("silences", {"silenced"}),

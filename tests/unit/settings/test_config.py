@@ -46,6 +46,16 @@ BAD = {
     "unknown guard": ("guards:\n  modes: {coldown: shadow}\n", "aiops.yaml:2: guards.modes.coldown:", "cooldown"),
     "unknown guard mode": ("guards:\n  modes: {cooldown: of}\n", "aiops.yaml:2: guards.modes.cooldown", "shadow"),
     "bounds the wrong way round": ("guards: {minimumReplicas: 9, maximumReplicas: 3}\n", "aiops.yaml:1: guards:", "minimumReplicas"),
+    "no amount": ("guards:\n  disruptionBudget: 120%\n", "aiops.yaml:2: guards.disruptionBudget:", "25%"),
+    "no recurrence": (
+        "guards:\n  freezes:\n    - name: nights\n      rrule: FREQ=NIGHTLY\n      duration: 1h\n", "aiops.yaml:4: guards.freezes[0].rrule:", "HOURLY",
+    ),
+    "no time zone": (
+        "guards:\n  freezes:\n    - {name: a, from: '2026-12-24', until: '2026-12-27'}\n    - {name: b, rrule: FREQ=DAILY, duration: 1h, timezone: Mars}\n",
+        "aiops.yaml:4: guards.freezes[1].timezone:", "IANA",
+    ),
+    "a freeze without an end": ("guards:\n  freezes:\n    - {name: a, from: '2026-12-24'}\n", "aiops.yaml:3: guards.freezes[0].until:", "must be given"),
+    "an unknown key of a freeze": ("guards: {freezes: [{name: a, rule: x}]}\n", "aiops.yaml:1: guards.freezes[0].rule:", "rrule"),
     "a name twice": ("clusters: [{name: a}, {name: a}]\n", "aiops.yaml:1:", "name of its own"),
     "the first cluster's name": ("clusters: [{name: a}, {name: default}]\n", "aiops.yaml:1:", "default"),
     "a reserved name": ("sources:\n  kubernetes: {type: prometheus, url: 'http://a'}\n", "aiops.yaml:1:", "kubernetes is taken"),

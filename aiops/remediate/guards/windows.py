@@ -1,0 +1,34 @@
+"""Guards about times: change freezes and maintenance windows. Neighbours: `freezes` has the times, the settings the texts."""
+
+from __future__ import annotations
+
+from aiops.domain.target import TargetRef
+from aiops.remediate.freezes import Freeze, moment_words
+from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, allow, refuse
+from aiops.remediate.guards.standing import spaces
+from aiops.remediate.guards.traits import acted_on, acts
+from aiops.remediate.objects import labels
+
+
+def freeze(given: GuardInput, limits: GuardLimits) -> Answer:
+    """Nothing is done to a target while a freeze that covers it is in force, save by the runbooks that it lets go on."""
+    if not acts(given.plan):
+        return allow("nothing but telling")
+    for one in limits.freezes:
+        if one.allows(given.plan.runbook):
+            continue
+        until = one.until(given.now)
+        if until is None:
+            continue
+        hit = next((t for t in acted_on(given.plan) if _covers(given, one, t)), None)
+        if hit is not None:
+            return refuse("Frozen", f"freeze {one.name} covers {hit} until {moment_words(until)}")
+    return allow()
+
+
+def _covers(given: GuardInput, one: Freeze, target: TargetRef) -> bool:
+    """What is not known of the target counts as covered."""
+    if one.namespaces and (found := spaces(given, target)) and not any(map(one.covers_namespace, found)):
+        return False
+    obj = given.objects_of(target).target
+    return obj is None or one.covers_labels(labels(obj))
