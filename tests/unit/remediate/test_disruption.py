@@ -272,7 +272,7 @@ def test_an_eviction_asks_the_disruption_budgets() -> None:
     plan = pod_plan(shop, 3)
     assert Case(shop, plan).refused() == {}
     assert Case(shop, RESTART).refused() == {}
-    shop.cluster.set_pod_condition(sorted(shop.pods(), key=str)[0], "Ready", "False")
+    shop.cluster.set_pod_condition(min(shop.pods(), key=str), "Ready", "False")
     shop.cluster.step()
     assert Case(shop, plan).refused() == {"minimum-healthy": "BudgetForbids"}
     assert Case(shop, RESTART).refused() == {}
@@ -292,7 +292,7 @@ def test_two_budgets_over_one_pod_and_one_that_is_not_counted_yet() -> None:
 @pytest.mark.parametrize(("policy", "refused"), [("AlwaysAllow", {}), ("IfHealthyBudget", {"minimum-healthy": "BudgetForbids"})])
 def test_a_sick_pod_under_a_budget_that_is_not_met(policy: str, refused: dict[str, str]) -> None:
     shop = Shop(workload(replicas=2), budget(minAvailable=2, unhealthyPodEvictionPolicy=policy))
-    shop.cluster.set_pod_condition(sorted(shop.pods(), key=str)[0], "Ready", "False")
+    shop.cluster.set_pod_condition(min(shop.pods(), key=str), "Ready", "False")
     shop.cluster.step()
     assert Case(shop, pod_plan(shop)).refused() == refused
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from aiops.domain.execution import StepRun, StepState
 from aiops.domain.outcome import Outcome, Result
-from aiops.domain.plan import PlannedStep
+from aiops.domain.plan import Plan, PlannedStep
 from aiops.domain.target import TargetRef
 from aiops.remediate.bucket import Bucket
 from aiops.remediate.guards.contract import GuardLimits
@@ -18,11 +19,11 @@ from tests.unit.remediate.shop import CHECKOUT, Case, Shop, make_plan, run, work
 
 SHOP = Shop(workload())
 OTHER = TargetRef("Deployment", "shop", "cart")
-buckets = st.builds(Bucket, st.integers(1, 6), st.sampled_from([1.0, 7.5, 60.0]))
+any_bucket = st.builds(Bucket, st.integers(1, 6), st.sampled_from([1.0, 7.5, 60.0]))
 
 
 @settings(max_examples=200, deadline=None)
-@given(buckets, st.lists(st.floats(0, 40), min_size=1, max_size=80))
+@given(any_bucket, st.lists(st.floats(0, 40), min_size=1, max_size=80))
 def test_no_span_holds_more_than_the_burst_and_what_comes_in_it(bucket: Bucket, gaps: list[float]) -> None:
     now, spent = 1_800_000_000.0, list[float]()
     for gap in gaps:
@@ -36,7 +37,7 @@ def test_no_span_holds_more_than_the_burst_and_what_comes_in_it(bucket: Bucket, 
                 assert last - first + 1 <= bucket.burst + (end - begin) / bucket.every + 1e-6
 
 
-@given(buckets, st.lists(st.floats(0, 400), max_size=20), st.lists(st.floats(-50, 400), max_size=5))
+@given(any_bucket, st.lists(st.floats(0, 400), max_size=20), st.lists(st.floats(-50, 400), max_size=5))
 def test_more_spendings_never_leave_more(bucket: Bucket, ages: list[float], more: list[float]) -> None:
     now = 1_800_000_000.0
     spent = [now - age for age in ages]
@@ -44,7 +45,7 @@ def test_more_spendings_never_leave_more(bucket: Bucket, ages: list[float], more
     assert 0.0 <= fewer <= bucket.tokens(spent, now) + 1e-9 <= bucket.burst + 1e-9
 
 
-@given(buckets, st.lists(st.floats(0, 400), max_size=20))
+@given(any_bucket, st.lists(st.floats(0, 400), max_size=20))
 def test_after_the_wait_there_is_a_token(bucket: Bucket, ages: list[float]) -> None:
     now = 1_800_000_000.0
     spent = [now - age for age in ages]
@@ -65,11 +66,12 @@ def test_a_bucket_without_a_period_is_no_limit() -> None:
         ("cluster-rate", make_plan(target=OTHER, runbook="other")),
     ],
 )
-def test_whose_runs_count(guard: str, plan: object) -> None:
+def test_whose_runs_count(guard: str, plan: Plan) -> None:
     quiet = dict.fromkeys(("cooldown", "attempts", "loop"), None)
     few, no = Bucket(2, 600.0), Bucket(1000, 1.0)
     kept = {"target-rate": "target_bucket", "runbook-rate": "runbook_bucket", "cluster-rate": "cluster_bucket"}
-    limits = GuardLimits(**{name: few if g == guard else no for g, name in kept.items()})
+    buckets: dict[str, Any] = {name: few if g == guard else no for g, name in kept.items()}
+    limits = GuardLimits(**buckets)
     case = Case(SHOP, limits=limits)
     runs = [run(n, plan=plan, at=SHOP.now - 100 - n) for n in range(2)]
     refused = {g: r for g, r in case.refused(executions=runs).items() if g not in quiet}
@@ -82,8 +84,8 @@ def test_whose_runs_count(guard: str, plan: object) -> None:
     assert guard not in case.refused(executions=telling)
 
 
-def loops(*runs: object, **limits: int) -> str | None:
-    case = Case(SHOP, make_plan(cooldown=0.0), limits=GuardLimits(loop_limit=3, **limits))
+def loops(*runs: object) -> str | None:
+    case = Case(SHOP, make_plan(cooldown=0.0), limits=GuardLimits(loop_limit=3))
     return case.refused(executions=runs).get("loop")
 
 
