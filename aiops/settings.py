@@ -342,3 +342,8 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """Where the store is."""
         return self.store_url or f"sqlite:///{self.state_dir}/aiops.db"
+
+    @property
+    def shared(self) -> bool:
+        """Whether the store may be one of several daemons."""
+        return self.store_url.startswith("postgresql")

@@ -45,6 +45,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "rules_loaded": ("Rules in force.", ()),
     "runbooks_loaded": ("Runbooks in force.", ("mode",)),
     "config_last_reload_successful": ("1 if the last reload was accepted.", ()),
+    "leading": ("1 if this daemon decides and acts, 0 if it stands by for another on the same store.", ()),
     "dry_run": ("1 if nothing is written.", ()),
     "paused": ("1 while acting is paused.", ()),
     "outbox_pending": ("Messages not delivered yet.", ()),

@@ -144,6 +144,13 @@ def take(core: Core, definitions: Definitions) -> None:
 def start(core: Core, definitions: Definitions) -> None:
     """Take the rules and begin; the schedule is started by the caller."""
     take(core, definitions)
+    begin(core)
+
+
+def begin(core: Core) -> None:
+    """Poll, decide and act from now on, over what is in the store."""
+    core.watch.begin(core.outside.clock.now())
+    core.executor.recover()
     core.flow.start()
     core.outside.schedule.every("commands", 1.0, core.commands.run, first_after=0.5)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,12 @@ from aiops.adapters.objects import CachedObjectSource
 from aiops.adapters.redis_cache import RedisCache
 from aiops.adapters.schedule_live import LiveSchedule
 from aiops.adapters.snapshots import FileSnapshots
-from aiops.adapters.store import open_store
+from aiops.adapters.store import SqlStore, open_store
 from aiops.adapters.telemetry import PrometheusTelemetry
 from aiops.app.check import load
-from aiops.app.compose import Core, Outside, assemble, start, take
+from aiops.app.compose import Core, Outside, assemble, begin, take
 from aiops.app.kernels import usable_kernels
+from aiops.app.leader import Instance, Leadership
 from aiops.app.outside import build_outbound, build_silences
 from aiops.app.sources import BuiltSources, build_sources
 from aiops.app.webapp import build_web
@@ -67,6 +69,8 @@ class Daemon:
         self._ready = False
         self.core: Core | None = None
         self.port = 0
+        self.lost = threading.Event()
+        """Set when another daemon took its place: stop it, and begin anew."""
 
     def start(self) -> None:
         """Everything, in order; what was started before a failure is stopped again."""
@@ -87,8 +91,7 @@ class Daemon:
         state = Path(settings.state_dir)
         state.mkdir(parents=True, exist_ok=True)
         usable_kernels(state, os.environ)
-        store = open_store(settings.database_url, password_file=settings.store_password_file)
-        self.lifecycle.add("store", lambda _left: store.close())
+        store, owner, leadership = self._place(state)
         sources = build_sources(settings, self.clock)
         for close in sources.closers:
             self.lifecycle.add("source", _closing(close))
@@ -106,7 +109,7 @@ class Daemon:
             sources=Sources(sources.metrics, sources.logs, objects), views=dict(clusters.informers), acting=acting, rehearsal=rehearsal,
             notifier=_notifier(settings.slack), skews=sources.skews,
         )
-        core = assemble(outside, settings, dry_run=not self.act, owner=f"{settings.name}@{socket.gethostname()}", reload=self.reload)
+        core = assemble(outside, settings, dry_run=not self.act, owner=owner, reload=self.reload)
         self.core = core
         self.lifecycle.add("snapshots", lambda _left: core.flow.parts.observer.save())
         if self.act:
@@ -120,9 +123,13 @@ class Daemon:
             self.lifecycle.add("informer", informer.stop)
         for informer in clusters.informers.values():
             informer.wait_settled(SETTLE)
-        core.executor.recover()
-        start(core, definitions)
+        take(core, definitions)
         self._hash, self._marks = definitions.hash, self._files()
+        if leadership is None:
+            begin(core)
+            self.telemetry.gauge("leading", 1)
+        else:
+            leadership.begin(lambda: begin(core), self._lose)
         schedule.every("dependencies", RELOAD_EVERY, lambda: self._dependencies(sources, clusters))
         schedule.every("reload", RELOAD_EVERY, self._reload_if_changed, first_after=RELOAD_EVERY)
         schedule.start()
@@ -132,6 +139,25 @@ class Daemon:
         self.telemetry.gauge("config_last_reload_successful", 1)
         self._ready = True
         log.info("ready", version=__version__, dry_run=not self.act, rules=len(definitions.rules), runbooks=len(definitions.runbooks), port=self.port)
+
+    def _place(self, state: Path) -> tuple[SqlStore, str, Leadership | None]:
+        """The store, the name under which this daemon owns things in it, and, where it may be shared with others, whose turn it is."""
+        settings, instance = self.settings, Instance(state)
+        self.lifecycle.add("instance", lambda _left: instance.close())
+        store = open_store(settings.database_url, password_file=settings.store_password_file)
+        self.lifecycle.add("store", lambda _left: store.close())
+        owner = f"{settings.name}@{socket.gethostname()}/{instance.name}"
+        if not settings.shared:
+            return store, owner, None
+        # Another name than that of the runs' leases: those are given back when one begins to lead.
+        leadership = Leadership(store, self.clock, f"{owner}:leader", self.telemetry)
+        store.led(leadership.current, self.clock.now)
+        self.lifecycle.add("leadership", leadership.stop)
+        return store, owner, leadership
+
+    def _lose(self, why: str) -> None:
+        log.warning("no longer leading: beginning anew, to stand by", why=why)
+        self.lost.set()
 
     def stop(self) -> str:
         """Within the grace period: no new polls, the present transition of each run ends, leases are given back, the store is closed last.

@@ -24,18 +24,20 @@ def run(
     with exit_codes():
         settings = read_settings(config)
         daemon_logs(settings.log_level, settings.log_format)
-        daemon = Daemon(settings, act=act)
         signal.signal(signal.SIGTERM, lambda *_: ending.set())
         signal.signal(signal.SIGINT, lambda *_: ending.set())
         signal.signal(signal.SIGHUP, lambda *_: reloading.set())
-        daemon.start()
-        try:
-            while not ending.wait(0.5):
-                if reloading.is_set():
-                    reloading.clear()
-                    err.print(safe(daemon.reload()))
-        finally:
-            stopped = daemon.stop()
+        stopped = ""
+        while not ending.is_set() and not stopped:  # anew, as one that stands by, after another daemon took its place
+            daemon = Daemon(settings, act=act)
+            daemon.start()
+            try:
+                while not ending.wait(0.5) and not daemon.lost.is_set():
+                    if reloading.is_set():
+                        reloading.clear()
+                        err.print(safe(daemon.reload()))
+            finally:
+                stopped = daemon.stop()
     if stopped:
         err.print(safe(stopped))
         raise typer.Exit(FAILED)

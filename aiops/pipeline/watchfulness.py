@@ -28,6 +28,11 @@ class Watchfulness:
         self._lock = threading.Lock()
         self._sights: dict[str, SourceSight] = {name: SourceSight(name, now) for name in policies}
 
+    def begin(self, now: float) -> None:
+        """Polling begins now: what was not asked before was not silent."""
+        with self._lock:
+            self._sights = {name: SourceSight(name, now) for name in self._policies}
+
     def _policy(self, source: str) -> SightPolicy:
         return self._policies.get(source, SightPolicy())
 

@@ -5,11 +5,11 @@ Neighbours: `open_store` here is what the composition root calls; tests run the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aiops.adapters.store import leases, outbox, retention, tables, writing
 from aiops.adapters.store.codec import clean
-from aiops.adapters.store.engine import open_database
+from aiops.adapters.store.engine import Database, open_database
 from aiops.adapters.store.migrate import migrate
 from aiops.adapters.store.reading import SqlReading
 from aiops.domain.errors import StoreError
@@ -22,6 +22,14 @@ _PROOF = "store.check"
 
 class SqlStore(SqlReading):
     """Reading, and writing in whole transactions. Safe to share among threads."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._leader: tuple[Callable[[], Lease], Callable[[], float]] | None = None
+
+    def led(self, leader: Callable[[], Lease], now: Callable[[], float]) -> None:
+        """From now on a change that comes without a lease is written only under the leader's, which `leader` gives or raises LeaseLostError."""
+        self._leader = (leader, now)
 
     def write(self, changes: Changes, *, lease: Lease | Sequence[Lease] | None = None, now: float | None = None) -> None:
         """Apply all or nothing; with leases, only while each is held at `now` (which is needed then)."""
