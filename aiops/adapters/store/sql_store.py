@@ -38,6 +38,9 @@ class SqlStore(SqlReading):
             raise StoreError("a write under a lease needs the time, to see that the lease has not expired")
         if changes.empty and not held:
             return
+        if not held and self._leader is not None:
+            leader, clock = self._leader
+            held, now = (leader(),), clock()
         prepared = writing.prepare(changes)
         with self._database.writing() as connection:
             for one in held:
