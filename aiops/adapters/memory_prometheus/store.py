@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -109,14 +110,17 @@ class Series:
 class Layout:
     """Where the samples of some series lie: `columns[i]` of `blocks[i]` one after the other, then put in `order`.
 
-    `segments` are those of each series; where a series has more than one, there are no `blocks`.
+    `segments` are those of each series, oldest first. Where a series has more than one, `firsts` says which of all segments are its first, with
+    their number at the end, and `followed` which block comes right after which within a series.
     """
 
     labels: LabelList
     segments: list[list[tuple[Block, int]]]
-    blocks: tuple[Block, ...] = ()
-    columns: tuple[Ints, ...] = ()
-    order: Ints | None = None
+    blocks: tuple[Block, ...]
+    columns: tuple[Ints, ...]
+    order: Ints | None
+    firsts: Ints | None = None
+    followed: tuple[tuple[Block, Block], ...] = ()
 
 
 class Selection(list[Series]):
@@ -142,15 +146,18 @@ class Selection(list[Series]):
         found = [(each, [segment for segment in each.segments if segment[0] in blocks]) for each in self]
         labels = LabelList(each.labels for each, live in found if live)
         segments = [live for _, live in found if live]
-        if any(len(live) > 1 for live in segments):
-            return Layout(labels, segments)
-        rows: dict[Block, list[int]] = {}
-        for row, live in enumerate(segments):
-            rows.setdefault(live[0][0], []).append(row)
-        columns = tuple(np.array([segments[row][0][1] for row in some], dtype=np.int64) for some in rows.values())
-        order = np.argsort(np.array([row for some in rows.values() for row in some], dtype=np.int64), kind="stable")
+        flat = [segment for live in segments for segment in live]
+        places: dict[Block, list[int]] = {}
+        for place, (block, _) in enumerate(flat):
+            places.setdefault(block, []).append(place)
+        columns = tuple(np.array([flat[place][1] for place in some], dtype=np.int64) for some in places.values())
+        order = np.argsort(np.array([place for some in places.values() for place in some], dtype=np.int64), kind="stable")
         in_order = bool((order == np.arange(len(order))).all())
-        return Layout(labels, segments, tuple(rows), columns, None if in_order else order)
+        firsts, followed = None, {}
+        if len(flat) > len(segments):
+            firsts = np.cumsum([0, *map(len, segments)])
+            followed = {(before[0], after[0]): None for live in segments for before, after in pairwise(live)}
+        return Layout(labels, segments, tuple(places), columns, None if in_order else order, firsts, tuple(followed))
 
 
 @dataclass(slots=True, eq=False)

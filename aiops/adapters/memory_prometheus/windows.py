@@ -5,7 +5,7 @@ Neighbours: `store` holds the samples, `evaluator` asks for windows, `range_func
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +20,7 @@ _BLOCK_CELLS = 2_000_000
 class Samples:
     """n series laid end to end: series i is `starts[i]..starts[i + 1]` of `times` (ms, rising within a series) and `values`.
 
-    `axis`: the times of each series, where they are known to be the same for all.
+    `axis`: the times of each series, where they are known to be the same for all. `nans`: whether a value may be NaN.
     """
 
     labels: list[LabelDict]
@@ -28,6 +28,7 @@ class Samples:
     values: Floats
     starts: Ints
     axis: Ints | None = None
+    nans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,16 @@ def gather(selection: Selection, oldest: int, newest: int) -> Samples:
     layout = selection.layout(tuple(high > low for low, high in spans.values()))
     if not layout.labels:
         return Samples(layout.labels, np.empty(0, dtype=np.int64), np.empty(0), np.zeros(1, dtype=np.int64))
-    samples = _table(layout, spans) if layout.blocks else _joined(layout, spans)
-    return _without_absent(samples, ABSENT_BITS)
+    if layout.firsts is None:
+        samples = _table(layout, spans)
+    elif all(before.times[spans[before][1] - 1] < after.times[spans[after][0]] for before, after in layout.followed):
+        samples = _ragged(layout, spans)
+    else:
+        samples = _joined(layout, spans)
+    # Both patterns are NaNs, and the least of values is NaN if one is.
+    if not np.isnan(samples.values.min()):
+        return samples
+    return replace(_without(samples, ABSENT_BITS), nans=True)
 
 
 def _span(block: Block, edges: Ints) -> tuple[int, int]:
@@ -90,22 +99,22 @@ def _table(layout: Layout, spans: dict[Block, tuple[int, int]]) -> Samples:
 
 
 def _ragged(layout: Layout, spans: dict[Block, tuple[int, int]]) -> Samples:
-    """From blocks of different times, one for each series: block by block, then put in the order of the series."""
+    """From blocks of different times, in which each series' times rise: block by block, then put in the order of the segments."""
     parts = list(zip(layout.blocks, layout.columns, strict=True))
     times = np.concatenate([np.tile(block.times[slice(*spans[block])], len(columns)) for block, columns in parts])
     values = np.concatenate([block.values[slice(*spans[block])].T[columns].reshape(-1) for block, columns in parts])
     lengths = np.repeat([spans[block][1] - spans[block][0] for block in layout.blocks], [len(columns) for columns in layout.columns])
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    if layout.order is None:
-        return Samples(layout.labels, times, values, starts)
-    lengths, sources = lengths[layout.order], starts[:-1][layout.order]
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    index = np.arange(len(times)) + np.repeat(sources - starts[:-1], lengths)
-    return Samples(layout.labels, times[index], values[index], starts)
+    if layout.order is not None:
+        lengths, sources = lengths[layout.order], starts[:-1][layout.order]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        index = np.arange(len(times)) + np.repeat(sources - starts[:-1], lengths)
+        times, values = times[index], values[index]
+    return Samples(layout.labels, times, values, starts if layout.firsts is None else starts[layout.firsts])
 
 
 def _joined(layout: Layout, spans: dict[Block, tuple[int, int]]) -> Samples:
-    """From blocks of any times, series by series."""
+    """From blocks of any times, series by series: two handles wrote the same series in turn."""
     times: list[Ints] = []
     values: list[Floats] = []
     starts = [0]
@@ -132,11 +141,8 @@ def _in_order(times: list[Ints], values: list[Floats]) -> tuple[list[Ints], list
     return [all_times[last]], [all_values[last]]
 
 
-def _without_absent(samples: Samples, bits: int) -> Samples:
+def _without(samples: Samples, bits: int) -> Samples:
     """Less the values with this bit pattern."""
-    # Both patterns are NaNs, and the least of values is NaN if one is.
-    if not len(samples.values) or not np.isnan(samples.values.min()):
-        return samples
     found = samples.values.view(np.uint64) == np.uint64(bits)
     if not found.any():
         return samples
@@ -147,7 +153,7 @@ def _without_absent(samples: Samples, bits: int) -> Samples:
 
 def without_stale(samples: Samples) -> Samples:
     """Less the stale markers: range functions never see them."""
-    return _without_absent(samples, STALE_BITS)
+    return _without(samples, STALE_BITS) if samples.nans else samples
 
 
 def _edges(samples: Samples, times: Ints, side: str) -> Ints:
@@ -173,13 +179,15 @@ def _edges(samples: Samples, times: Ints, side: str) -> Ints:
 
 
 def windows(samples: Samples, ends: Ints, range_ms: int) -> Windows:
-    """Windows of `range_ms` that end at each of `ends` (ms)."""
+    """Windows of `range_ms` that end at each of `ends` (ms). Of one window nothing may lie outside, as `gather` gives it."""
+    if len(ends) == 1:
+        return Windows(samples, samples.starts[:-1, None], samples.starts[1:, None], ends, range_ms)
     return Windows(samples, _edges(samples, ends - range_ms, "left"), _edges(samples, ends, "right"), ends, range_ms)
 
 
 def latest(samples: Samples, at: Ints, lookback: int) -> tuple[Vector, Ints]:
     """The newest sample of each series at each of `at` (ms), not older than `lookback` ms and not a stale marker; and those samples' times."""
-    newest = _edges(samples, at, "right") - 1
+    newest = (samples.starts[1:, None] if len(at) == 1 else _edges(samples, at, "right")) - 1
     present = newest >= samples.starts[:-1, None]
     if not len(samples.times):
         shape = newest.shape
