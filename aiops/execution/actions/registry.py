@@ -17,6 +17,9 @@ from aiops.execution.actions.restart import Restart
 from aiops.execution.actions.restart_pod import RestartPod
 from aiops.execution.actions.rollback import Rollback
 from aiops.execution.actions.scale import Scale
+from aiops.execution.actions.scheduler_fallback import SchedulerFallback
+from aiops.execution.actions.scheduler_parameter import SetSchedulerParameter
+from aiops.execution.actions.scheduler_restore import SchedulerRestore
 from aiops.execution.actions.set_env import SetEnv
 from aiops.execution.actions.set_image import SetImage
 from aiops.execution.actions.set_resources import SetResources
@@ -29,7 +32,8 @@ _WORKLOADS: tuple[Action, ...] = (
     Scale(), Restart(), RestartPod(), Rollback(), PauseRollout(), ResumeRollout(), SetImage(), SetEnv(), SetResources(),
 )
 _NODES: tuple[Action, ...] = (Cordon(), Uncordon(), Drain())
+_SWITCHES: tuple[Action, ...] = (SchedulerFallback(), SchedulerRestore(), SetSchedulerParameter())
 _OUTSIDE: tuple[Action, ...] = (RedisFlush(), WarmCache(), HttpRequest(), Silence(), Query(), WaitFor(), Wait(), Notify())
-REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (*_WORKLOADS, *_NODES, *_OUTSIDE)}
+REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (*_WORKLOADS, *_NODES, *_SWITCHES, *_OUTSIDE)}
 
 SPECS: Mapping[str, ActionSpec] = {name: action.spec for name, action in REGISTRY.items()}
