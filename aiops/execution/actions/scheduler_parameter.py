@@ -35,15 +35,20 @@ def wanted(present: str, arguments: Mapping[str, Any]) -> float | Result:
     if not _NUMBER.fullmatch(present.strip()):
         return Result(Outcome.FAILED, "NotANumber", f"it is {present[:80]!r} now, which is no number")
     now = float(present)
-    asked = float(to) if to is not None else now + _amount(now, str(by))
-    bounded = min(max(asked, low), high)
-    if asked != bounded and to is not None:
-        return Result(Outcome.ERROR, "OutOfBounds", f"{asked:g} is not between {low:g} and {high:g}")
-    if (asked > now >= bounded) or (asked < now <= bounded):  # a bound never turns a change round
+    if to is not None:
+        inside = low <= float(to) <= high
+        return float(to) if inside else Result(Outcome.ERROR, "OutOfBounds", f"{float(to):g} is not between {low:g} and {high:g}")
+    return _changed(now, now + _amount(now, str(by)), low, high, whole="." not in present)
+
+
+def _changed(now: float, asked: float, low: float, high: float, *, whole: bool) -> float | Result:
+    """A relative change within the bounds, which never turn it round; a whole number stays one."""
+    bounded = min(max(asked, low), high) if asked != now else now
+    if (asked > now >= bounded) or (asked < now <= bounded):
         return Result(Outcome.SKIPPED, "AtMaximum" if asked > now else "AtMinimum", f"it is {now:g}; {low:g} to {high:g} are allowed")
-    if by is not None and "." not in present:  # a whole number stays one, and within its bounds
-        return float(math.floor(bounded) if bounded > now else math.ceil(bounded))
-    return bounded
+    if not whole:
+        return bounded
+    return float(math.floor(bounded) if bounded > now else math.ceil(bounded))
 
 
 def _amount(now: float, by: str) -> float:

@@ -65,7 +65,7 @@ TRAITS: Mapping[str, Traits] = {
     "warm-cache": _OUTSIDE,
     "scheduler-fallback": _ROLLS,
     "scheduler-restore": _ROLLS,
-    "set-scheduler-parameter": _ROLLS,
+    "set-scheduler-parameter": _OUTSIDE,
     "shift-traffic": _OUTSIDE,
     "failback-traffic": _OUTSIDE,
     "http-request": _OUTSIDE,
