@@ -8,6 +8,7 @@ from aiops.domain.runbook import ActionSpec
 from aiops.execution.actions.contract import Action
 from aiops.execution.actions.cordon import Cordon, Uncordon
 from aiops.execution.actions.drain import Drain
+from aiops.execution.actions.failback_traffic import FailbackTraffic
 from aiops.execution.actions.http_request import HttpRequest
 from aiops.execution.actions.notify import Notify
 from aiops.execution.actions.pause import PauseRollout, ResumeRollout
@@ -23,6 +24,7 @@ from aiops.execution.actions.scheduler_restore import SchedulerRestore
 from aiops.execution.actions.set_env import SetEnv
 from aiops.execution.actions.set_image import SetImage
 from aiops.execution.actions.set_resources import SetResources
+from aiops.execution.actions.shift_traffic import ShiftTraffic
 from aiops.execution.actions.silence import Silence
 from aiops.execution.actions.wait import Wait
 from aiops.execution.actions.wait_for import WaitFor
@@ -32,7 +34,7 @@ _WORKLOADS: tuple[Action, ...] = (
     Scale(), Restart(), RestartPod(), Rollback(), PauseRollout(), ResumeRollout(), SetImage(), SetEnv(), SetResources(),
 )
 _NODES: tuple[Action, ...] = (Cordon(), Uncordon(), Drain())
-_SWITCHES: tuple[Action, ...] = (SchedulerFallback(), SchedulerRestore(), SetSchedulerParameter())
+_SWITCHES: tuple[Action, ...] = (SchedulerFallback(), SchedulerRestore(), SetSchedulerParameter(), ShiftTraffic(), FailbackTraffic())
 _OUTSIDE: tuple[Action, ...] = (RedisFlush(), WarmCache(), HttpRequest(), Silence(), Query(), WaitFor(), Wait(), Notify())
 REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (*_WORKLOADS, *_NODES, *_SWITCHES, *_OUTSIDE)}
 
