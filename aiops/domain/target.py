@@ -48,6 +48,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("Job", "batch", "v1", "jobs"),
         Kind("CronJob", "batch", "v1", "cronjobs"),
         Kind("HorizontalPodAutoscaler", "autoscaling", "v2", "horizontalpodautoscalers"),
+        Kind("VerticalPodAutoscaler", "autoscaling.k8s.io", "v1", "verticalpodautoscalers"),
         Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets"),
         Kind("EndpointSlice", "discovery.k8s.io", "v1", "endpointslices"),
         Kind("Lease", "coordination.k8s.io", "v1", "leases"),

@@ -29,6 +29,8 @@ class ClusterObjects:
     """ReplicaSets of a Deployment, ControllerRevisions of a StatefulSet or DaemonSet."""
     pods: tuple[JsonObject, ...] = ()
     autoscalers: tuple[JsonObject, ...] = ()
+    rollouts: tuple[JsonObject, ...] = ()
+    """ReplicaSets that an Argo Rollout made from the target's template: it refers to the Deployment as its `workloadRef`."""
     nodes: tuple[JsonObject, ...] = ()
 
 
@@ -41,11 +43,12 @@ def gather(target: TargetRef, find: Find, objects: Objects) -> ClusterObjects:
     nodes = tuple(objects("Node", ""))
     if obj is None or target.kind not in WORKLOADS:
         return ClusterObjects(obj, namespace, nodes=nodes)
-    revisions = _owned(obj, objects("ReplicaSet" if target.kind == "Deployment" else "ControllerRevision", target.namespace))
+    kept = objects("ReplicaSet" if target.kind == "Deployment" else "ControllerRevision", target.namespace)
+    revisions = _owned(obj, kept)
     parents = revisions if target.kind == "Deployment" else (obj,)
     pods = [p for p in objects("Pod", target.namespace) if any(controls(parent, p) for parent in parents)]
-    scalers = [a for a in objects("HorizontalPodAutoscaler", target.namespace) if _scales(a, target)]
-    return ClusterObjects(obj, namespace, revisions, tuple(pods), tuple(scalers), nodes)
+    scalers = [a for a in objects("HorizontalPodAutoscaler", target.namespace) if scales(a, target)]
+    return ClusterObjects(obj, namespace, revisions, tuple(pods), tuple(scalers), _rolled(obj, kept), nodes)
 
 
 def controls(owner: JsonObject, obj: JsonObject) -> bool:
@@ -99,7 +102,17 @@ def _owned(owner: JsonObject, objects: Sequence[JsonObject]) -> tuple[JsonObject
     return tuple(o for o in objects if controls(owner, o))
 
 
-def _scales(autoscaler: JsonObject, target: TargetRef) -> bool:
+def _rolled(target: JsonObject, replica_sets: Sequence[JsonObject]) -> tuple[JsonObject, ...]:
+    """Those of an Argo Rollout whose pods bear the target's own labels."""
+    wanted = ((target.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    if not wanted or target.get("kind") != "Deployment":
+        return ()
+    of_rollouts = (r for r in replica_sets if any(o.get("kind") == "Rollout" and o.get("controller") for o in meta(r).get("ownerReferences") or ()))
+    return tuple(r for r in of_rollouts if wanted.items() <= labels(((r.get("spec") or {}).get("template")) or {}).items())
+
+
+def scales(autoscaler: JsonObject, target: TargetRef) -> bool:
+    """Whether a HorizontalPodAutoscaler is for this target."""
     reference = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
     group = str(reference.get("apiVersion") or "apps/v1").rpartition("/")[0]
     return (reference.get("kind"), reference.get("name"), group) == (target.kind, target.name, "apps")

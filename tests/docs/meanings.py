@@ -149,6 +149,6 @@ GUARD_MEANINGS: Mapping[str, str] = {
     "cluster-share": "taking away more than a share of the cluster's pods",
     "disruption-budget": "taking away pods where too many are missing already, by whomever: evicted, terminating, rolled out, on nodes that are not ready, not ready",
     "minimum-healthy": "leaving too few pods of a workload serving or too few nodes in service; evicting what a PodDisruptionBudget does not let go",
-    "ownership": "fields that another writer owns, as a HorizontalPodAutoscaler owns the replica count",
+    "ownership": "fields that another writer owns (a count that a HorizontalPodAutoscaler owns is moved by its bounds)",
     "reversal": "writing again what a person put back",
 }

@@ -511,7 +511,8 @@ def test_what_belongs_to_others_is_left_alone_and_why_says_so(stand: Stand, dial
     case.deployments("opted", namespace=opted)
     stand.plane.kubectl("label", "namespace", opted, "aiops/automation=disabled")
     stand.plane.apply({
-        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"namespace": case.namespace, "name": "scaled"},
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"namespace": case.namespace, "name": "scaled", "labels": {"scaledobject.keda.sh/name": "scaled"}},
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"}, "minReplicas": 1, "maxReplicas": 9,
             "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}],
@@ -519,7 +520,7 @@ def test_what_belongs_to_others_is_left_alone_and_why_says_so(stand: Stand, dial
     })
     daemon = case.daemon(change=lambda s: s.update(guards={"protectedNamespaces": [kept]}))
     daemon.start()
-    wanted = {(case.namespace, "scaled"): "OwnedByAutoscaler", (kept, "kept"): "ProtectedNamespace", (opted, "opted"): "OptedOut"}
+    wanted = {(case.namespace, "scaled"): "OwnedByKeda", (kept, "kept"): "ProtectedNamespace", (opted, "opted"): "OptedOut"}
     for namespace, name in wanted:
         case.trouble(name, namespace=namespace)
     case.trouble("free")

@@ -21,8 +21,8 @@ DEFAULT_KINDS = (
     *("Pod", "Node", "Namespace", "Event", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"),
     *("HorizontalPodAutoscaler", "PodDisruptionBudget"),
 )
-OWNED_KINDS = frozenset({"Deployment", "StatefulSet"})
-"""Kinds whose managedFields are kept: who owns a replica count is asked of them."""
+OWNED_KINDS = frozenset({"Deployment", "StatefulSet", "HorizontalPodAutoscaler"})
+"""Kinds whose managedFields are kept: who owns a replica count, or the bounds of one, is asked of them."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 _FORBIDDEN_WAIT = 60.0

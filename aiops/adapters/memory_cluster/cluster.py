@@ -17,6 +17,7 @@ from aiops.ports.cluster import WatchEvent
 
 from . import validation
 from .clients import MemoryReader, MemoryView, MemoryWriter
+from .controllers.autoscaler import Autoscalers
 from .controllers.deployment import Deployments
 from .controllers.kubelet import PREFIX, STATES, Kubelet, let_go
 from .controllers.manager import Context, Manager
@@ -63,6 +64,7 @@ class MemoryCluster:
                 "Deployment": Deployments(context).reconcile,
                 "ReplicaSet": ReplicaSets(context).reconcile,
                 "StatefulSet": StatefulSets(context).reconcile,
+                "HorizontalPodAutoscaler": Autoscalers(context).reconcile,
                 "Pod": self._kubelet.reconcile,
             }
             self._manager = Manager(context, work)

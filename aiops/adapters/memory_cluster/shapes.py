@@ -65,6 +65,12 @@ _SPECS: dict[str, Shape] = {
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"), _WORKLOAD),
     "Pod": _POD_SPEC,
     "Node": {"unschedulable": bool, "taints": [{"key": str, "effect": str}]},
+    "HorizontalPodAutoscaler": {
+        "scaleTargetRef": {"apiVersion": str, "kind": str, "name": str},
+        "minReplicas": int,
+        "maxReplicas": int,
+        "metrics": [dict],
+    },
     "PodDisruptionBudget": {
         "selector": _LABEL_SELECTOR,
         "minAvailable": _NUMBER_OR_SHARE,

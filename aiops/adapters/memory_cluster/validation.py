@@ -57,6 +57,9 @@ def defaulted(obj: JsonObject) -> JsonObject:
     if kind == "StatefulSet":
         spec.setdefault("podManagementPolicy", "OrderedReady")
         spec.setdefault("updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
+    if kind == "HorizontalPodAutoscaler":
+        spec.setdefault("minReplicas", 1)
+        spec.setdefault("scaleTargetRef", {})
     if kind in _WITH_TEMPLATE and "template" in spec:
         _default_pod_spec(spec["template"].setdefault("spec", {}))
     if kind == "Pod":
@@ -91,6 +94,8 @@ def check(obj: JsonObject, before: JsonObject | None) -> None:
         _check_pod_spec(obj, obj["spec"], "spec")
     if kind == "PodDisruptionBudget":
         _check_shares(obj, obj["spec"], "spec")
+    if kind == "HorizontalPodAutoscaler":
+        _check_autoscaler(obj)
     if kind == "Event" and (obj.get("involvedObject") or {}).get("namespace", "") not in (meta["namespace"], ""):
         raise invalid(obj, "involvedObject.namespace", "does not match event.namespace")
     if before is not None:
@@ -118,6 +123,20 @@ def _check_shares(obj: JsonObject, limits: JsonObject, path: str) -> None:
             raise invalid(obj, f"{path}.{name}", f"Invalid value: {value!r}: a valid percent string such as '25%'")
         if isinstance(value, int) and value < 0:
             raise invalid(obj, f"{path}.{name}", f"Invalid value: {value}: must be greater than or equal to 0")
+
+
+def _check_autoscaler(obj: JsonObject) -> None:
+    spec = obj["spec"]
+    for name in ("kind", "name"):
+        if not spec["scaleTargetRef"].get(name):
+            raise invalid(obj, f"spec.scaleTargetRef.{name}", "Required value")
+    low, high = spec["minReplicas"], spec.get("maxReplicas", 0)
+    if low < 1:
+        raise invalid(obj, "spec.minReplicas", f"Invalid value: {low}: must be greater than or equal to 1")
+    if high < 1:
+        raise invalid(obj, "spec.maxReplicas", f"Invalid value: {high}: must be greater than 0")
+    if high < low:
+        raise invalid(obj, "spec.maxReplicas", f"Invalid value: {high}: must be greater than or equal to `minReplicas`")
 
 
 def _check_workload(obj: JsonObject) -> None:

@@ -79,7 +79,7 @@ class Uncordon(_Cordoning):
         name="uncordon",
         doc="Let pods on a node again; one that we had not cordoned only with `force`.",
         effect=EffectClass.CONVERGENT,
-        parameters={"force": ParamSpec("bool", "also if it was not us who cordoned it", default=False)},
+        parameters={"force": ParamSpec("bool", "also if it was not us who cordoned it")},
         permissions=(PERMISSION,),
         target_kinds=("Node",),
         undoable=True,

@@ -73,8 +73,8 @@ class Drain:
         doc="Cordon a node and evict its pods through the Eviction API, within disruption budgets, until the step's time-out. Undone, it is uncordoned if it was us who cordoned it.",
         effect=EffectClass.UID,
         parameters={
-            "deleteEmptyDirData": ParamSpec("bool", "also evict pods with an emptyDir, whose data goes with them", default=False),
-            "force": ParamSpec("bool", "also evict pods that nothing makes anew", default=False),
+            "deleteEmptyDirData": ParamSpec("bool", "also evict pods with an emptyDir, whose data goes with them"),
+            "force": ParamSpec("bool", "also evict pods that nothing makes anew"),
         },
         permissions=(PERMISSION, Permission("", "pods", ("get", "list")), Permission("", "pods/eviction", ("create",))),
         target_kinds=("Node",),

@@ -71,7 +71,7 @@ class ResumeRollout(_Pausing):
         name="resume-rollout",
         doc="Let a paused Deployment go on and wait for its roll-out; one that a person had paused only with `force`.",
         effect=EffectClass.STAMPED,
-        parameters={"force": ParamSpec("bool", "also if it was not us who paused it", default=False)},
+        parameters={"force": ParamSpec("bool", "also if it was not us who paused it")},
         permissions=_PERMISSIONS,
         target_kinds=("Deployment",),
         undoable=True,

@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from aiops.domain.errors import ForbiddenError, NotFoundError
 from aiops.domain.outcome import Outcome, Result
-from aiops.domain.runbook import ActionSpec, EffectClass, ParamSpec
+from aiops.domain.runbook import ActionSpec, EffectClass, ParamSpec, Permission
 from aiops.domain.target import JsonObject
 from aiops.execution.actions import quantities
+from aiops.execution.actions.contract import Context
 from aiops.execution.actions.template import CONTAINER, KINDS, PERMISSIONS, TemplateAction, Wanted, invalid
+from aiops.remediate.ownership import Owner, vertical_owner
 
 _TEXT: Mapping[str, Callable[[Fraction], str]] = {"cpu": quantities.cores, "memory": quantities.size}
 _PARTS = {"Request": "requests", "Limit": "limits"}
@@ -38,10 +41,18 @@ class SetResources(TemplateAction):
         doc="Set CPU and memory requests and limits of a container, to a quantity or by a share, within bounds, and wait for the roll-out.",
         effect=EffectClass.STAMPED,
         parameters=_parameters(),
-        permissions=PERMISSIONS,
+        permissions=(*PERMISSIONS, Permission("autoscaling.k8s.io", "verticalpodautoscalers", ("list",))),
         target_kinds=KINDS,
         undoable=True,
     )
+
+    def owner(self, context: Context) -> Owner | None:
+        """A VerticalPodAutoscaler: a cluster without them has no such kind, and an account may not be allowed to read them."""
+        try:
+            found = context.cluster.reader.list("VerticalPodAutoscaler", context.target.namespace).items
+        except (NotFoundError, ForbiddenError):
+            return None
+        return vertical_owner(found, context.target.kind, context.target.name)
 
     def wanted(self, container: JsonObject, arguments: Mapping[str, Any]) -> Wanted | Result:
         """New `resources`; claims and other resources stay as they are."""

@@ -16,6 +16,7 @@ from aiops.domain.runbook import ParamSpec, Permission
 from aiops.domain.target import JsonObject
 from aiops.execution.actions import rollout, stamped
 from aiops.execution.actions.contract import Checked, Context, Effect, Prepared, Seen
+from aiops.remediate.ownership import Owner
 
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 PERMISSIONS = tuple(Permission("apps", plural, ("get", "patch")) for plural in ("deployments", "statefulsets", "daemonsets"))
@@ -62,10 +63,16 @@ class TemplateAction:
         """The container as it is to be (the one given is not to be changed in place), or the result that ends the step."""
         raise NotImplementedError
 
+    def owner(self, context: Context) -> Owner | None:  # noqa: ARG002 (for those who have one)
+        """Who else sets what this action would, where that is not seen in the daemon's view."""
+        return None
+
     def prepare(self, context: Context, arguments: Mapping[str, Any]) -> Prepared:
         """Reads the workload."""
         obj = context.cluster.reader.get(context.target)
         pre_state = relied(obj)
+        if owner := self.owner(context):
+            return Prepared(pre_state=pre_state, skip=Result(Outcome.FAILED, owner.reason, owner.detail))
         found = container_of(obj, arguments.get("container"))
         result = found if isinstance(found, Result) else self.wanted(copy.deepcopy(found[1]), arguments)
         if isinstance(found, Result) or isinstance(result, Result):

@@ -38,7 +38,7 @@ class Traits:
     withdraws: bool = False
 
 
-REPLICAS, RESTART, TEMPLATE, PAUSED, UNSCHEDULABLE = "replicas", "restart", "template", "paused", "unschedulable"
+REPLICAS, RESTART, TEMPLATE, RESOURCES, PAUSED, UNSCHEDULABLE = "replicas", "restart", "template", "resources", "paused", "unschedulable"
 
 _ROLLS = Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING)
 _TELLS = Traits(acts=False)
@@ -52,7 +52,7 @@ TRAITS: Mapping[str, Traits] = {
     "rollback": _ROLLS,
     "pause-rollout": Traits(writes=frozenset({PAUSED})),
     "resume-rollout": Traits(writes=frozenset({PAUSED}), disrupts=Disrupts.ROLLING),
-    "set-resources": _ROLLS,
+    "set-resources": Traits(writes=frozenset({TEMPLATE, RESOURCES}), disrupts=Disrupts.ROLLING),
     "set-image": _ROLLS,
     "set-env": _ROLLS,
     "set-config": _OUTSIDE,

@@ -10,7 +10,7 @@ from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, Unk
 from aiops.remediate.guards.harm import harms
 from aiops.remediate.guards.traits import PAUSED, REPLICAS, RESTART, TEMPLATE, acted_on, disruptive, scaled, traits, writes
 from aiops.remediate.objects import wanted_replicas
-from aiops.remediate.ownership import controller_owner, replicas_owner, template_owner
+from aiops.remediate.ownership import owner_of_writes
 from aiops.remediate.picture import node_in_service
 from aiops.remediate.releases import running_release
 from aiops.remediate.rollouts import rolling, stuck
@@ -85,11 +85,10 @@ def rollout(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001 (
 
 def ownership(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001
     """No fight with another writer of the same field."""
-    for target, fields in _patched(given):
+    for target, _fields in _patched(given):
         given.present(target)
         objects = given.objects_of(target)
-        owner = replicas_owner(objects) if REPLICAS in fields else None
-        owner = owner or (template_owner(objects) if TEMPLATE in fields else None) or controller_owner(objects)
+        owner = owner_of_writes(objects, [s for s in given.plan.steps if given.plan.target_of(s) == target])
         if owner is not None:
             return refuse(owner.reason, owner.detail)
     return allow()

@@ -355,10 +355,19 @@ def test_a_paused_deployment_takes_no_template(case: Case) -> None:
 
 
 def test_ownership_of_the_replica_count_concerns_only_what_writes_it() -> None:
-    shop = Shop(workload(), hpa())
-    assert Case(shop).refused() == {"ownership": "OwnedByAutoscaler"}
+    keda = hpa(labels={"scaledobject.keda.sh/name": "checkout"})
+    shop = Shop(workload(), keda)
+    assert Case(shop).refused() == {"ownership": "OwnedByKeda"}
     for plan in (RESTART, ROLLBACK, FLUSH, TELL):
         assert Case(shop, plan).refused() == {}
+
+
+def test_a_count_that_an_autoscaler_owns_is_moved_by_its_bounds_where_they_leave_room() -> None:
+    assert Case(Shop(workload(), hpa())).refused() == {}
+    full = hpa()
+    full["spec"]["maxReplicas"] = 2
+    assert Case(Shop(workload(), full)).refused() == {"ownership": "OwnedByAutoscaler"}
+    assert Case(Shop(workload(), hpa(), hpa("second"))).refused() == {"ownership": "OwnedByAutoscaler"}
 
 
 def test_gitops_puts_a_rolled_back_template_back_and_leaves_a_restart_alone() -> None:

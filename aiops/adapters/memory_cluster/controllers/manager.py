@@ -117,19 +117,27 @@ class Manager:
         if change.type == "DELETED" and kind == "Pod" and above is not None:
             # A Deployment that recreates waits until the last pod is gone.
             self._enqueue_owner(above, namespace)
-        state = self.context.state
+        if kind == "Node":
+            for pod in self.context.state.all("Pod"):
+                if pod["spec"].get("nodeName", "") in ("", change.key[2]):
+                    self._enqueue(key_of(pod))
+        else:
+            self._enqueue_around(change)
+
+    def _enqueue_around(self, change: Change) -> None:
+        """What counts the object without owning it: budgets and autoscalers."""
+        state, (kind, namespace, name) = self.context.state, change.key
         if kind == "Pod":
             for budget in state.all("PodDisruptionBudget", namespace):
                 if matches(budget["spec"].get("selector"), labels_of(change.object)):
                     self._enqueue(key_of(budget))
-        elif kind == "Node":
-            for pod in state.all("Pod"):
-                if pod["spec"].get("nodeName", "") in ("", change.key[2]):
-                    self._enqueue(key_of(pod))
         elif kind in ("Deployment", "StatefulSet", "ReplicaSet"):
             # How many pods a budget expects follows from the replicas wanted.
             for budget in state.all("PodDisruptionBudget", namespace):
                 self._enqueue(key_of(budget))
+            for autoscaler in state.all("HorizontalPodAutoscaler", namespace):
+                if autoscaler["spec"]["scaleTargetRef"].get("name") == name:
+                    self._enqueue(key_of(autoscaler))
 
     def _enqueue_owner(self, obj: JsonObject, namespace: str) -> JsonObject | None:
         owner = controller_of(obj)
