@@ -255,6 +255,26 @@ class IncidentSettings(Model):
     approval_expires: Span = 3600.0
 
 
+class AutonomySettings(Model):
+    """What a runbook must earn, and what takes a rung of the ladder from it."""
+
+    start: Literal["observe", "suggest", "approve", "auto"] = "auto"
+    """The level of a runbook that has earned none yet; its file's mode is the ceiling."""
+    successes: int = Field(default=5, ge=1)
+    reviews: int = Field(default=5, ge=1)
+    budget: float = Field(default=0.2, ge=0, lt=1)
+    failures: int = Field(default=3, ge=1)
+    window: Span = 30 * 86400.0
+
+
+class ReportSettings(Model):
+    """What `aiops report` and its metrics count."""
+
+    window: Span = 30 * 86400.0
+    manual_fix: Duration = 1800.0
+    """What a person would need for a fix that a run made."""
+
+
 class RetentionSettings(Model):
     """How long rows are kept; what is unfinished or undelivered stays."""
 
@@ -294,6 +314,8 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     guards: GuardSettings = GuardSettings()
     incidents: IncidentSettings = IncidentSettings()
+    autonomy: AutonomySettings = AutonomySettings()
+    report: ReportSettings = ReportSettings()
     retention: RetentionSettings = RetentionSettings()
     pause_file: str = ""
     """While this file exists nothing is written to any cluster: the switch that works without store or Slack."""

@@ -21,6 +21,7 @@ from aiops.definitions.loader import Definitions
 from aiops.definitions.templates import render
 from aiops.domain.execution import Execution
 from aiops.domain.incident import Incident, IncidentState
+from aiops.domain.runbook import Mode
 from aiops.domain.signal import Severity
 from aiops.domain.target import TargetRef
 from aiops.execution.actions.registry import SPECS
@@ -28,6 +29,7 @@ from aiops.execution.desk import Hands
 from aiops.execution.executor import Executor
 from aiops.execution.settings import EngineSettings
 from aiops.pipeline.announce import Announcer, Courier, Route, channel_for
+from aiops.pipeline.autonomy import Autonomy
 from aiops.pipeline.board import Board
 from aiops.pipeline.commands import PAUSED, Commands
 from aiops.pipeline.decide import Decider, DeciderParts
@@ -45,6 +47,7 @@ from aiops.ports.notifier import Notifier
 from aiops.ports.schedule import Schedule
 from aiops.ports.storage import Store
 from aiops.ports.telemetry import Telemetry
+from aiops.remediate.autonomy import AutonomyPolicy
 from aiops.remediate.bucket import Bucket
 from aiops.remediate.guards.contract import GuardLimits
 from aiops.settings import Settings
@@ -105,10 +108,13 @@ def assemble(outside: Outside, settings: Settings, *, dry_run: bool, owner: str,
         compile=compile_expression, telemetry=o.telemetry, settings=EngineSettings(approval_ttl=settings.incidents.approval_expires),
         tell=tell, permit=guarding.permit, channels=channels(routes), log_sources=o.sources.logs, render=render, convert=convert,
     )
+    autonomy = Autonomy(
+        o.store, o.clock, o.telemetry, autonomy_policy(settings), manual=settings.report.manual_fix, report_window=settings.report.window,
+    )
     decider = Decider(
         DeciderParts(
             store=o.store, views=dict(o.views), guarding=guarding, executor=executor, render=render, convert=convert, schedule=o.schedule,
-            clock=o.clock, telemetry=o.telemetry, simulated=dry_run, cooldown=settings.guards.cooldown,
+            clock=o.clock, telemetry=o.telemetry, autonomy=autonomy, simulated=dry_run, cooldown=settings.guards.cooldown,
         )
     )
     incidents = settings.incidents
@@ -118,7 +124,7 @@ def assemble(outside: Outside, settings: Settings, *, dry_run: bool, owner: str,
             clock=o.clock, schedule=o.schedule, store=o.store, telemetry=o.telemetry, board=board,
             poller=Poller(o.sources, o.clock, o.telemetry),
             observer=Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry),
-            triage=Triage(board, o.store, policy), decider=decider,
+            triage=Triage(board, o.store, policy), decider=decider, autonomy=autonomy,
             announcer=Announcer(routes, dry_run=dry_run, external_url=settings.web.external_url),
             courier=Courier(o.store, o.notifier, o.clock, o.telemetry), watch=watch,
             housekeeping=Housekeeping(o.store, o.clock, o.telemetry, settings.retention.model_dump()), views=o.views, dry_run=dry_run,
@@ -183,6 +189,12 @@ def pause_switch(settings: Settings, store: Store) -> Callable[[], bool]:
         return store.value(PAUSED) is not None
 
     return paused
+
+
+def autonomy_policy(settings: Settings) -> AutonomyPolicy:
+    """What is to be earned, and lost."""
+    a = settings.autonomy
+    return AutonomyPolicy(Mode(a.start), a.successes, a.reviews, a.budget, a.failures, a.window)
 
 
 def guard_limits(settings: Settings) -> GuardLimits:

@@ -20,10 +20,14 @@ from aiops.domain.errors import CommandError
 from aiops.domain.execution import Execution, JournalEntry, Review, ReviewVerdict
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident
+from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal
 from aiops.domain.target import parse_target
+from aiops.pipeline.autonomy import Standing, look, report_rows, said_of
 from aiops.ports.clock import Clock
 from aiops.ports.storage import Changes, Store
+from aiops.remediate.autonomy import AutonomyPolicy
+from aiops.remediate.outcomes import Outcomes
 from aiops.settings import Settings
 
 
@@ -95,6 +99,16 @@ class Desk:
         if found is None:
             raise CommandError(f"no execution {execution_id!r}: `aiops incidents show INCIDENT` and `aiops review list` show them")
         return found
+
+    def autonomy(self, runbooks: Sequence[Runbook], policy: AutonomyPolicy) -> Sequence[Standing]:
+        """Where each of these stands on the ladder, by name."""
+        now = self._clock.now()
+        said = said_of(self._store, now - policy.window)
+        return [look(self._store, r, policy, now, said)[0] for r in sorted(runbooks, key=lambda r: r.name)]
+
+    def report(self, seconds: float, manual: float) -> Sequence[Outcomes]:
+        """What all acting of the last `seconds` came to, a row for each runbook and one over all."""
+        return report_rows(self._store, self._clock.now() - seconds, manual)
 
     def ask(self, kind: CommandKind, subject: str, arguments: Mapping[str, Any] | None = None) -> Command:
         """Write a command for the daemon; it is carried out within a second of a running one."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aiops import __version__
-from aiops.cli import ask, cases, definitions, drift, incidents, replay, review, run
+from aiops.cli import ask, autonomy, cases, definitions, drift, incidents, replay, report, review, run
 
 app = typer.Typer(
     name="aiops",
@@ -37,6 +37,8 @@ app.command()(replay.replay)
 app.command()(replay.record)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(review.app, name="review")
+app.add_typer(autonomy.app, name="autonomy")
+app.command()(report.report)
 app.command()(definitions.check)
 app.command("test")(cases.run_tests)
 app.command()(definitions.schema)

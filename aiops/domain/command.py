@@ -23,6 +23,8 @@ class CommandKind(StrEnum):
     RESUME = "resume"
     UNDO = "undo"
     RELOAD = "reload"
+    PROMOTE = "promote"
+    DEMOTE = "demote"
 
 
 @dataclass(frozen=True, slots=True)

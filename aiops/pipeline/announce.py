@@ -171,6 +171,12 @@ class Announcer:
                 messages.append(Message(key, channel, incident.id, kind, now, self._next(now), text, shown, 0, now))
         return tuple(messages)
 
+    def notice(self, incident: Incident, key: str, text: str, now: float) -> tuple[Message, ...]:
+        """A line in the incident's thread about something that follows from it; the same key is told once."""
+        known, channel = self._known.get(incident.id, _Known()), channel_for(incident, self.routes)
+        full = f"{incident.id}/{channel}/{key}"[:500]
+        return (Message(full, channel, incident.id, MessageKind.UPDATE, now, self._next(now), text, None, 0, now),) if channel and full not in known.replies else ()
+
     def keep(self, messages: Iterable[Message]) -> None:
         """These are stored."""
         for message in messages:

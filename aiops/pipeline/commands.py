@@ -62,15 +62,19 @@ class Commands:
                 return self._incident(command)
             case CommandKind.SILENCE:
                 return self._silence(command)
-            case CommandKind.PAUSE:
-                value = {"by": command.by, "at": command.at, "reason": str(command.arguments.get("reason", ""))}
-                self._store.write(Changes(values={PAUSED: value}))
-                return accepted(command, "acting is paused")
-            case CommandKind.RESUME:
-                self._store.write(Changes(values={PAUSED: None}))
-                return accepted(command, "acting again")
+            case CommandKind.PAUSE | CommandKind.RESUME:
+                return self._pause(command)
+            case CommandKind.PROMOTE | CommandKind.DEMOTE:
+                done, words = self._flow.autonomy(command)
+                return accepted(command, words) if done else refused(command, words)
             case CommandKind.RELOAD:
                 return accepted(command, self._reload())
+
+    def _pause(self, command: Command) -> Command:
+        pausing = command.kind is CommandKind.PAUSE
+        value = {"by": command.by, "at": command.at, "reason": str(command.arguments.get("reason", ""))} if pausing else None
+        self._store.write(Changes(values={PAUSED: value}))
+        return accepted(command, "acting is paused" if pausing else "acting again")
 
     def _incident(self, command: Command) -> Command:
         def asked(incident: Incident, now: float) -> Change:

@@ -21,6 +21,7 @@ from aiops.domain.plan import Plan
 from aiops.domain.runbook import PERSON, Mode, Runbook
 from aiops.domain.target import TargetRef
 from aiops.execution.executor import Executor
+from aiops.pipeline.autonomy import Autonomy
 from aiops.pipeline.guarding import Guarding
 from aiops.ports.clock import Clock
 from aiops.ports.cluster import ClusterView
@@ -57,6 +58,7 @@ class DeciderParts:
     schedule: Schedule
     clock: Clock
     telemetry: Telemetry
+    autonomy: Autonomy
     simulated: bool
     cooldown: float = 600.0
 
@@ -148,8 +150,19 @@ class Decider:
     ) -> tuple[bool, list[Decision], tuple[Verdict, ...]]:
         """One runbook: (no further runbook is to be tried, why, what guards said)."""
         p = self._parts
+        runbook, lowered = p.autonomy.bound(runbook)
+        first = [_word(incident, now, runbook.name, "AutonomyLowered", lowered)] if lowered else []
         if runbook.mode is Mode.OBSERVE:
-            return False, [_word(incident, now, runbook.name, "ObserveOnly", "it would match")], ()
+            return False, [*first, _word(incident, now, runbook.name, "ObserveOnly", "it would match")], ()
+        ends, words, judged = self._plan(runbook, incident, target, objects, facts, history, now)
+        return ends, [*first, *words], judged
+
+    def _plan(
+        self, runbook: Runbook, incident: Incident, target: TargetRef, objects: ClusterObjects, facts: dict[str, object],
+        history: Sequence[Execution], now: float,
+    ) -> tuple[bool, list[Decision], tuple[Verdict, ...]]:
+        """Plan it and ask the guards; as `_try`."""
+        p = self._parts
         before = [e for e in history if e.plan.runbook == runbook.name]
         known = self._known(runbook, before)
         if known is not None:

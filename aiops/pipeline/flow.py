@@ -14,6 +14,7 @@ import structlog
 
 from aiops.correlate.incident_flow import Flow as Change
 from aiops.correlate.incident_flow import mitigating, run_ended
+from aiops.domain.command import Command
 from aiops.domain.decision import Decision
 from aiops.domain.errors import AiopsError, StoreError
 from aiops.domain.execution import Execution, ExecutionState
@@ -24,9 +25,10 @@ from aiops.domain.rule import Rule
 from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal
 from aiops.pipeline.announce import Announcer, Courier
+from aiops.pipeline.autonomy import Autonomy, Notice
 from aiops.pipeline.board import Board
 from aiops.pipeline.decide import Decider
-from aiops.pipeline.housekeeping import GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY, Housekeeping
+from aiops.pipeline.housekeeping import AUTONOMY_EVERY, GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY, Housekeeping
 from aiops.pipeline.leftovers import Leftovers
 from aiops.pipeline.muting import Muting
 from aiops.pipeline.observe import Observer
@@ -59,6 +61,7 @@ class FlowParts:
     observer: Observer
     triage: Triage
     decider: Decider
+    autonomy: Autonomy
     announcer: Announcer
     courier: Courier
     watch: Watchfulness
@@ -106,6 +109,7 @@ class Flow:
         with self._lock:
             new = p.observer.set_rules(rules)
             p.decider.set_runbooks(runbooks)
+            p.autonomy.set_runbooks(runbooks)
             old, self._rules = self._rules, {r.name: r for r in rules}
             # Claims of a bank that was replaced cannot clear: the new one says what of them stands.
             self._leftovers.renewed(new & old.keys(), p.clock.now())
@@ -143,6 +147,7 @@ class Flow:
         p.schedule.every("tick", p.tick, self.tick, first_after=p.tick)
         p.schedule.every("reconsider", RECONSIDER, self.reconsider, first_after=RECONSIDER)
         p.schedule.every("gauges", GAUGES_EVERY, self._gauges, first_after=GAUGES_EVERY)
+        p.schedule.every("autonomy", AUTONOMY_EVERY, self._autonomy, first_after=AUTONOMY_EVERY)
         p.schedule.every("purge", PURGE_EVERY, p.housekeeping.purge, first_after=60.0)
         p.schedule.every("snapshot", SNAPSHOT_EVERY, p.observer.save, first_after=SNAPSHOT_EVERY)
 
@@ -251,6 +256,22 @@ class Flow:
         p = self.parts
         p.housekeeping.gauges(p.board, dry_run=p.dry_run, paused=p.paused())
 
+    def _autonomy(self) -> None:
+        """Marks that people set since the last look, budgets whose window moved on, and what all came to."""
+        with self._lock:
+            self._notify(self.parts.autonomy.look())
+        self.parts.autonomy.report()
+
+    def _notify(self, notices: Iterable[Notice]) -> None:
+        """Tell what follows for a runbook, in the thread of the incident that gave rise to it."""
+        p = self.parts
+        for notice in notices:
+            incident = p.store.incident(notice.incident) if notice.incident else None
+            messages = p.announcer.notice(incident, notice.key, notice.text, p.clock.now()) if incident is not None else ()
+            if messages:
+                p.store.write(Changes(messages=messages))
+                p.announcer.keep(messages)
+
     # What a run tells
 
     def on_run(self, execution: Execution) -> None:
@@ -272,6 +293,16 @@ class Flow:
             elif messages := self._messages(incident, now, execution):
                 p.store.write(Changes(messages=messages))
                 p.announcer.keep(messages)
+            if execution.state is ExecutionState.DONE:
+                try:
+                    self._notify(p.autonomy.ran(execution))
+                except StoreError as error:  # the next look sees the same
+                    self._left("autonomy", error, incident.id)
+
+    def autonomy(self, command: Command) -> tuple[bool, str]:
+        """A person promotes or demotes a runbook: (accepted, words)."""
+        with self._lock:
+            return self.parts.autonomy.command(command)
 
     def apply(self, incident_id: str, change: Callable[[Incident, float], Change]) -> Change | None:
         """A person changes an active incident (acknowledges, resolves it); None if there is none of this id.

@@ -15,7 +15,7 @@ from aiops.ports.clock import Clock
 from aiops.ports.storage import Store
 from aiops.ports.telemetry import Telemetry
 
-PURGE_EVERY, GAUGES_EVERY, SNAPSHOT_EVERY = 3600.0, 5.0, 300.0
+PURGE_EVERY, GAUGES_EVERY, SNAPSHOT_EVERY, AUTONOMY_EVERY = 3600.0, 5.0, 300.0, 60.0
 SIZES_EVERY = 60.0
 """Counting rows reads whole tables, and nobody needs the count sooner."""
 

@@ -192,7 +192,7 @@ class Stage:
 
     def restart(self) -> Stage:
         """A new process: what was in memory is gone, store, snapshots, cluster and time stay."""
-        for name in ("tick", "reconsider", "gauges", "purge", "snapshot", "commands", *(f"poll:{r}" for r in self.core.flow.rules)):
+        for name in ("tick", "reconsider", "gauges", "autonomy", "purge", "snapshot", "commands", *(f"poll:{r}" for r in self.core.flow.rules)):
             self.time.cancel(name)
         self.core = self._compose()
         return self

@@ -46,7 +46,10 @@ def config(tmp_path: Path) -> str:
     return str(file)
 
 
-READING = [["incidents", "list"], ["incidents", "list", "--all"], ["incidents", "show", "inc-1"], ["why", "shop/deployment/checkout"], ["review", "list"]]
+READING = [
+    ["incidents", "list"], ["incidents", "list", "--all"], ["incidents", "show", "inc-1"], ["why", "shop/deployment/checkout"], ["review", "list"],
+    ["autonomy", "list"], ["report"], ["report", "--since", "7d"],
+]
 
 
 @pytest.mark.parametrize("words", READING, ids=" ".join)
@@ -84,6 +87,9 @@ def test_json_parses_and_holds_no_control_characters(config: str, words: list[st
         (["incidents", "list", "--limit", "0"], 2),
         (["review", "verdict", "run-2", "maybe"], 2),
         (["nonsense"], 2),
+        (["report", "--since", "yesterday"], 2),
+        (["autonomy", "promote", "scale-out"], 0),
+        (["autonomy", "demote", "scale-out", "--reason", "x"], 0),
         (["incidents", "ack", "inc-1"], 0),
         (["incidents", "silence", "a=b", "--for", "5"], 0),
         (["pause", "--reason", "test"], 0),
@@ -218,3 +224,26 @@ def test_a_bad_variable_of_the_environment_is_one_line(monkeypatch: pytest.Monke
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit), result.exception
     assert "environment:1: web.port:" in result.output
+
+
+def test_the_report_and_the_ladder_of_a_run_that_helped(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    scene = Scene(tmp_path / "scene", store_url=f"sqlite:///{tmp_path}/state/aiops.db", runbooks=(RUNBOOK,)).run(60)
+    text = f"stateDir: state\nrules: [{tmp_path}/scene/rules]\nrunbooks: [{tmp_path}/scene/runbooks]\nreport: {{window: 1.0e+10, manualFix: 20m}}\n"
+    (tmp_path / "aiops.yaml").write_text(text, encoding="utf-8")
+    config = str(tmp_path / "aiops.yaml")
+    scene.load["checkout"] = 95.0
+    scene.until("verifying")
+    scene.load["checkout"] = 40.0
+    scene.run(200)
+    scene.store.close()
+    found = json.loads(aiops("report", "-c", config, "-o", "json").output)
+    grow, every = found["rows"]
+    assert (grow["runbook"], grow["runs"], grow["by_outcome"], grow["automated_rate"], grow["saved"]) == ("grow", 1, {"succeeded": 1}, 1.0, 1200.0)
+    assert (every["runbook"], every["wrong_rate"]) == ("all", 0.0)
+    shown = aiops("report", "-c", config).output
+    assert "1 of 1 (100%)" in shown
+    assert "20m" in shown
+    (ladder,) = json.loads(aiops("autonomy", "list", "-c", config, "-o", "json").output)
+    assert (ladder["runbook"], ladder["mode"]) == ("grow", "auto")
+    assert "it goes as far as its file allows" in aiops("autonomy", "list", "-c", config).output
