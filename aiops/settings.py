@@ -246,6 +246,21 @@ class GuardSettings(Model):
         return self
 
 
+class PauseSettings(Model):
+    """A key of a ConfigMap as kill switch: only while it says `false` is anything done. Without a name there is no such switch."""
+
+    namespace: str = ""
+    name: str = ""
+    key: str = "paused"
+    cluster: str = "default"
+
+    @model_validator(mode="after")
+    def _whole(self) -> PauseSettings:
+        if bool(self.name) != bool(self.namespace):
+            raise ValueError("name and namespace go together")
+        return self
+
+
 class IncidentSettings(Model):
     """Lifecycle times."""
 
@@ -319,6 +334,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     pause_file: str = ""
     """While this file exists nothing is written to any cluster: the switch that works without store or Slack."""
+    pause_config_map: PauseSettings = PauseSettings()
     tick: Span = 1.0
     grace: Duration = 20.0
     workers: int = Field(default=8, ge=1, le=64)
@@ -344,6 +360,8 @@ class Settings(BaseSettings):
         names = [c.name for c in self.clusters]
         if len(set(names)) < len(names) or "default" in names[1:]:
             raise ValueError("clusters: each needs a name of its own, and only the first may be called default")
+        if self.pause_config_map.name and self.pause_config_map.cluster not in ("default", *names):
+            raise ValueError(f"pauseConfigMap.cluster: no cluster {self.pause_config_map.cluster!r}; allowed: default, {', '.join(names)}")
         if "kubernetes" in self.sources:
             raise ValueError("sources: the name kubernetes is taken by the objects of the cluster")
         return self

@@ -19,6 +19,7 @@ from aiops.definitions.arguments import retyped
 from aiops.definitions.cel import compile_expression
 from aiops.definitions.loader import Definitions
 from aiops.definitions.templates import render
+from aiops.domain.errors import ClusterError
 from aiops.domain.execution import Execution
 from aiops.domain.incident import Incident, IncidentState
 from aiops.domain.runbook import Mode
@@ -31,11 +32,12 @@ from aiops.execution.settings import EngineSettings
 from aiops.pipeline.announce import Announcer, Courier, Route, channel_for
 from aiops.pipeline.autonomy import Autonomy
 from aiops.pipeline.board import Board
-from aiops.pipeline.commands import PAUSED, Commands
+from aiops.pipeline.commands import Commands
 from aiops.pipeline.decide import Decider, DeciderParts
 from aiops.pipeline.flow import Flow, FlowParts
 from aiops.pipeline.guarding import Guarding
 from aiops.pipeline.housekeeping import Housekeeping
+from aiops.pipeline.killswitch import LOOK_EVERY, ConfigMapKey, KillSwitch, SignalSwitch
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.poller import Poller, Sources
 from aiops.pipeline.triage import Triage
@@ -82,7 +84,7 @@ class Core:
     commands: Commands
     board: Board
     watch: Watchfulness
-    paused: Callable[[], bool]
+    paused: KillSwitch
     dry_run: bool
     listeners: list[Callable[[Execution], None]]
     """Told of each step of a run's progress, after it is stored."""
@@ -90,19 +92,21 @@ class Core:
     """Rules whose source is not configured."""
 
 
-def assemble(outside: Outside, settings: Settings, *, dry_run: bool, owner: str, reload: Callable[[], str]) -> Core:
+def assemble(
+    outside: Outside, settings: Settings, *, dry_run: bool, owner: str, reload: Callable[[], str], signals: SignalSwitch | None = None,
+) -> Core:
     """Wire stages, engine and commands. Starts nothing."""
     o, board = outside, Board()
     watch = Watchfulness(sight_policies(settings, o), o.telemetry, o.clock.now())
     routes = tuple(Route(r.channel, tuple(r.severity), r.namespaces, r.labels) for r in settings.slack.routes)
-    paused = pause_switch(settings, o.store)
+    paused = kill_switch(settings, o, signals)
     told: list[Callable[[Execution], None]] = []
 
     def tell(execution: Execution) -> None:
         for one in told:
             one(execution)
 
-    guarding = Guarding(guard_limits(settings), o.store, o.views, watch, board, paused, simulated=dry_run)
+    guarding = Guarding(guard_limits(settings), o.store, o.views, watch, board, paused, o.clock, simulated=dry_run)
     executor = Executor(
         store=o.store, acting=o.acting, rehearsal=o.rehearsal, metric_sources=o.sources.metrics, clock=o.clock, owner=owner,
         compile=compile_expression, telemetry=o.telemetry, settings=EngineSettings(approval_ttl=settings.incidents.approval_expires),
@@ -131,7 +135,7 @@ def assemble(outside: Outside, settings: Settings, *, dry_run: bool, owner: str,
             paused=paused, tick=settings.tick, skews=o.skews,
         )
     )
-    told.append(flow.on_run)
+    told += [lambda _run: guarding.forget(), flow.on_run]
     commands = Commands(o.store, flow, executor.commands, reload, o.clock, o.telemetry)
     return Core(o, flow, executor, commands, board, watch, paused, dry_run, told)
 
@@ -158,6 +162,9 @@ def begin(core: Core) -> None:
     core.watch.begin(core.outside.clock.now())
     core.executor.recover()
     core.flow.start()
+    if core.paused.remote:
+        core.paused.look()
+        core.outside.schedule.every("pause", LOOK_EVERY, core.paused.look, first_after=LOOK_EVERY)
     core.outside.schedule.every("commands", 1.0, core.commands.run, first_after=0.5)
 
 
@@ -176,19 +183,19 @@ def sight_policies(settings: Settings, outside: Outside) -> dict[str, SightPolic
     return policies
 
 
-def pause_switch(settings: Settings, store: Store) -> Callable[[], bool]:
-    """The kill switch: the file works without the store, and one that cannot be looked for counts as there. Raises StoreError."""
-    path = Path(settings.pause_file) if settings.pause_file else None
-
-    def paused() -> bool:
-        try:
-            if path is not None and path.exists():
-                return True
-        except OSError:  # a folder that may not be entered, a mount that is gone
-            return True
-        return store.value(PAUSED) is not None
-
-    return paused
+def kill_switch(settings: Settings, outside: Outside, signals: SignalSwitch | None) -> KillSwitch:
+    """All its parts."""
+    asked, config_map = settings.pause_config_map, None
+    if asked.name:
+        # The first cluster of the settings is called default, whatever its name.
+        context = "default" if asked.cluster in ("default", *(c.name for c in settings.clusters[:1])) else asked.cluster
+        cluster = outside.rehearsal.clusters.get(context)
+        if cluster is None:
+            raise ClusterError("NoCluster", f"pauseConfigMap: there is no cluster {asked.cluster}")
+        config_map = ConfigMapKey(TargetRef("ConfigMap", asked.namespace, asked.name, context), asked.key, cluster.reader.get)
+    return KillSwitch(
+        outside.store, outside.clock, file=Path(settings.pause_file) if settings.pause_file else None, signals=signals, config_map=config_map,
+    )
 
 
 def autonomy_policy(settings: Settings) -> AutonomyPolicy:

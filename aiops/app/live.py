@@ -39,6 +39,7 @@ from aiops.domain.errors import AiopsError, ClusterError, DefinitionError
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.execution.desk import Hands
 from aiops.lifecycle import Lifecycle, ShutdownError
+from aiops.pipeline.killswitch import SignalSwitch
 from aiops.pipeline.poller import Sources
 from aiops.ports.cluster import Cluster
 from aiops.ports.notifier import Notifier
@@ -59,7 +60,7 @@ class _Clusters:
 class Daemon:
     """`start`, then `stop`. Raises DefinitionError when what people wrote cannot be used, StoreError, ClusterError."""
 
-    def __init__(self, settings: Settings, *, act: bool) -> None:
+    def __init__(self, settings: Settings, *, act: bool, signals: SignalSwitch | None = None) -> None:
         self.settings, self.act = settings, act
         self.clock = SystemClock()
         self.lifecycle = Lifecycle(self.clock.monotonic)
@@ -68,6 +69,7 @@ class Daemon:
         self._hash = ""
         self._ready = False
         self.core: Core | None = None
+        self.signals = signals or SignalSwitch()
         self.port = 0
         self.lost = threading.Event()
         """Set when another daemon took its place: stop it, and begin anew."""
@@ -109,7 +111,7 @@ class Daemon:
             sources=Sources(sources.metrics, sources.logs, objects), views=dict(clusters.informers), acting=acting, rehearsal=rehearsal,
             notifier=_notifier(settings.slack), skews=sources.skews,
         )
-        core = assemble(outside, settings, dry_run=not self.act, owner=owner, reload=self.reload)
+        core = assemble(outside, settings, dry_run=not self.act, owner=owner, reload=self.reload, signals=self.signals)
         self.core = core
         self.lifecycle.add("snapshots", lambda _left: core.flow.parts.observer.save())
         if self.act:
@@ -282,6 +284,11 @@ class Daemon:
             soon("events", emit)
 
         return told
+
+
+def signal_switch() -> SignalSwitch:
+    """The part of the kill switch that signals set: one for the process, whatever daemon takes over in it."""
+    return SignalSwitch()
 
 
 def _path(text: str) -> Path | None:

@@ -63,9 +63,9 @@ def replay_page(run: VirtualRun, port: int) -> WebServer:
 
 def status_of(core: Core, started_at: float) -> Status:
     """Everything the overview shows beside the store."""
-    store = core.outside.store
+    store, why = core.outside.store, core.paused.why()
     return Status(
-        now=core.outside.clock.now(), started_at=started_at, version=__version__, dry_run=core.dry_run, paused=core.paused(),
+        now=core.outside.clock.now(), started_at=started_at, version=__version__, dry_run=core.dry_run, paused=bool(why), paused_by=why,
         rules=core.flow.rule_count, runbooks=core.flow.runbook_count, resting=core.resting, sources=sources_of(core.watch),
         active=len(core.board), unfinished=len(store.unfinished()),
     )

@@ -17,13 +17,12 @@ from aiops.domain.errors import AiopsError, StoreError
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident, Silence
 from aiops.pipeline.flow import Flow
+from aiops.pipeline.killswitch import PAUSED
 from aiops.ports.clock import Clock
 from aiops.ports.storage import Changes, Store
 from aiops.ports.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
-PAUSED = "paused"
-"""The store's value that says who paused acting, when and why."""
 
 
 class Commands:

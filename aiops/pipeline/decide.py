@@ -74,6 +74,7 @@ class Decider:
     def set_runbooks(self, runbooks: Sequence[Runbook]) -> None:
         """Those in force; runs that began keep the plan they have."""
         self._runbooks = tuple(runbooks)
+        self._parts.guarding.set_runbooks(self._runbooks)
 
     @property
     def runbook_count(self) -> int:

@@ -5,26 +5,30 @@ Neighbours: `decide` asks, and asks again through the executor's permit just bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from aiops.domain.errors import AiopsError
-from aiops.domain.execution import Execution, ExecutionState
+from aiops.domain.errors import AiopsError, StoreError
+from aiops.domain.execution import Execution, ExecutionState, StepState
 from aiops.domain.incident import Incident
 from aiops.domain.outcome import GuardMode, Verdict
 from aiops.domain.plan import Plan
-from aiops.domain.runbook import Runbook
+from aiops.domain.runbook import GuardSpec, Runbook
 from aiops.domain.target import TargetRef
 from aiops.pipeline.board import Board
+from aiops.pipeline.history import History
+from aiops.pipeline.killswitch import KillSwitch
 from aiops.pipeline.watchfulness import Watchfulness, cluster_source
+from aiops.ports.clock import Clock
 from aiops.ports.cluster import ClusterView
 from aiops.ports.storage import Store
-from aiops.remediate.guardrails import judge
+from aiops.remediate.guardrails import AT_EFFECT, judge
 from aiops.remediate.guards.contract import GuardInput, GuardLimits
 from aiops.remediate.guards.traits import acts
 from aiops.remediate.objects import ClusterObjects, gather
 from aiops.remediate.picture import Picture, take
 
-HISTORY = 24 * 3600.0
 PICTURE_FOR = 1.0
 """Seconds for which what was counted of a cluster is good for further plans."""
 # Refusals that end by themselves soon: waiting is right, and trying the next runbook would be impatience.
@@ -36,71 +40,107 @@ class Guarding:
 
     def __init__(
         self, limits: GuardLimits, store: Store, views: Mapping[str, ClusterView], watch: Watchfulness, board: Board,
-        paused: Callable[[], bool], *, simulated: bool,
+        paused: KillSwitch, clock: Clock, *, simulated: bool,
     ) -> None:
         self._limits, self._store, self._views, self._watch, self._board = limits, store, views, watch, board
-        self._paused, self._simulated = paused, simulated
+        self._paused, self._clock, self._simulated = paused, clock, simulated
+        self._history = History(store, limits)
         self._pictures: dict[str, tuple[float, Picture]] = {}
+        self._runbooks: dict[str, Runbook] = {}
+
+    def set_runbooks(self, runbooks: Sequence[Runbook]) -> None:
+        """Those in force: their limits hold for runs under way too."""
+        self._runbooks = {runbook.name: runbook for runbook in runbooks}
+
+    def forget(self) -> None:
+        """A run moved. From any thread."""
+        self._history.forget()
 
     def judge(self, plan: Plan, runbook: Runbook, incident: Incident, objects: ClusterObjects, now: float) -> tuple[Verdict, ...]:
-        """Every guard's verdict. What cannot be gathered is given as unknown, and unknown refuses."""
-        sights = {("kubernetes" if name == cluster_source(plan.target.context) else name): s for name, s in self._watch.all().items()}
-        since = now - HISTORY
+        """Every guard's verdict. What cannot be gathered is given as unknown, and unknown refuses. Called under the flow's lock."""
+        known: dict[str, Any] = {}
         try:
-            executions = self._store.executions(since=since, limit=10_000)
-            of_incident = self._store.executions(incident=incident.id)
-            active = self._store.unfinished()
-            silences = self._store.silences(now)
-            paused: bool | None = self._paused()
+            known["executions"], known["history_since"] = self._history.about(plan, now)
+            known["of_incident"] = self._history.of_incident(incident.id, now)
+            known["active"] = self._store.unfinished()
+            known["silences"] = self._store.silences(now)
         except AiopsError:
-            executions = of_incident = active = silences = paused = None  # type: ignore[assignment]
+            known = {}
+        given = GuardInput(
+            plan=plan, guards=runbook.guards, incident=incident, objects=objects, now=now, needs_sight=runbook.needs_sight,
+            incidents=tuple(self._board), sights=self._sights(plan.target.context), simulated=self._simulated,
+            **known, **self._pause(fresh=False), **self._surroundings(plan, now, fresh=False),
+        )
+        return judge(given, self._limits)
+
+    def permit(self, execution: Execution) -> Verdict | None:
+        """Asked by the engine just before each real effect; the first refusal, or None.
+
+        An undo is asked for the kill switch alone: what is put back was done by us, and is most wanted when something is wrong. It needs no
+        telemetry, no freeze holds it up, and its own check of ownership keeps it off what others have changed since.
+        """
+        if not acts(execution.plan):
+            return None
+        pause = self._pause(fresh=True)
+        if execution.state is ExecutionState.UNDOING:
+            if pause["paused"] is False:
+                return None
+            return Verdict("paused", GuardMode.ENFORCE, allowed=False, reason="Paused", detail=pause["paused_by"] or "whether acting is paused is not known")
+        try:
+            given = self._before_effect(execution, pause)
+        except StoreError as error:
+            return Verdict("store", GuardMode.ENFORCE, allowed=False, reason="GuardUnavailable", detail=str(error))
+        refusing = [v for v in judge(given, self._limits, AT_EFFECT) if v.refuses]
+        # Of a target that is gone nothing else can be said either.
+        return next((v for v in refusing if v.guard == "target-present"), refusing[0] if refusing else None)
+
+    def _before_effect(self, execution: Execution, pause: dict[str, Any]) -> GuardInput:
+        """What is still to be done of a run, judged on what is there now. Raises StoreError."""
+        now, done = self._clock.now(), {s.name for s in execution.steps if s.state is StepState.DONE}
+        plan = replace(execution.plan, steps=tuple(s for s in execution.plan.steps if s.name not in done))
+        incident = self._board.by_id(plan.incident) or self._store.incident(plan.incident)
+        if incident is None:
+            raise StoreError(f"incident {plan.incident} is not there")
+        view, runbook = self._views.get(plan.target.context), self._runbooks.get(plan.runbook)
+        return GuardInput(
+            plan=plan, guards=runbook.guards if runbook else GuardSpec(), needs_sight=runbook.needs_sight if runbook else (), incident=incident, now=now,
+            objects=ClusterObjects(None) if view is None else gather(plan.target, view.find, view.objects),
+            active=self._store.unfinished(), incidents=tuple(self._board), sights=self._sights(plan.target.context),
+            execution=execution.id, again=True, **pause, **self._surroundings(plan, now, fresh=True),
+        )
+
+    def _pause(self, *, fresh: bool) -> dict[str, Any]:
+        try:
+            why = self._paused.why(fresh=fresh)
+        except AiopsError:
+            return {"paused": None, "paused_by": ""}
+        return {"paused": bool(why), "paused_by": why}
+
+    def _sights(self, context: str) -> dict[str, Any]:
+        return {("kubernetes" if name == cluster_source(context) else name): s for name, s in self._watch.all().items()}
+
+    def _surroundings(self, plan: Plan, now: float, *, fresh: bool) -> dict[str, Any]:
         contexts = {target.context for target in plan.targets} & self._views.keys()
         seen = {context: self._views[context].sight() for context in contexts}
-        pictures = {context: self._picture(context, now) for context in contexts}
         others = {target: self._objects(target) for target in plan.targets if target != plan.target and target.context in contexts}
-        return judge(
-            GuardInput(
-                plan=plan, guards=runbook.guards, incident=incident, objects=objects, now=now, needs_sight=runbook.needs_sight,
-                executions=executions, history_since=since, of_incident=of_incident, active=active, incidents=tuple(self._board),
-                silences=silences, sights=sights, cluster=seen.get(plan.target.context), paused=paused, simulated=self._simulated,
-                others=others, pictures=pictures, clusters=seen,
-            ),
-            self._limits,
-        )
+        pictures = {context: self._picture(context, now, fresh=fresh) for context in contexts}
+        return {"cluster": seen.get(plan.target.context), "clusters": seen, "others": others, "pictures": pictures}
 
     def _objects(self, target: TargetRef) -> ClusterObjects:
         view = self._views[target.context]
         return gather(target, view.find, view.objects)
 
-    def _picture(self, context: str, now: float) -> Picture:
-        """Shared by what is judged in the same second."""
+    def _picture(self, context: str, now: float, *, fresh: bool) -> Picture:
+        """Shared by what is judged in the same second, save just before an effect."""
+        if fresh:
+            return take(context, self._views[context].objects)
         kept = self._pictures.get(context)
         if kept is None or not 0.0 <= now - kept[0] < PICTURE_FOR:
             kept = self._pictures[context] = (now, take(context, self._views[context].objects))
         return kept[1]
-
-    def permit(self, execution: Execution) -> Verdict | None:
-        """Asked by the engine just before each real effect: the kill switch, and the sources that verification stands on."""
-        plan = execution.plan
-        if not acts(plan):
-            return None
-        try:
-            if self._paused():
-                return _refusal("paused", "Paused", "acting is paused")
-        except AiopsError as error:
-            return _refusal("paused", "GuardUnavailable", str(error))
-        # What is undone was done by us: putting it back needs no telemetry, and is most wanted when something is wrong.
-        if plan.verify is not None and execution.state is not ExecutionState.UNDOING:
-            sight = self._watch.all().get(plan.verify.source)
-            if sight is not None and sight.state.value == "dark":
-                return _refusal("loss-of-sight", "SourceDark", f"{plan.verify.source} is dark")
-        return None
 
     @staticmethod
     def passing(verdict: Verdict) -> bool:
         """True if waiting is right."""
         return verdict.reason in PASSING
 
-
-def _refusal(guard: str, reason: str, detail: str) -> Verdict:
-    return Verdict(guard, GuardMode.ENFORCE, allowed=False, reason=reason, detail=detail)

@@ -5,7 +5,7 @@ Neighbours: `guards` holds one subject a file; `pipeline.decide` calls `judge` a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from aiops.domain.errors import trimmed
 from aiops.domain.outcome import GuardMode, Verdict
@@ -45,15 +45,20 @@ GUARDS: Mapping[str, Guard] = {
 FIXED = frozenset({"paused", "protected-namespace", "target-present", "one-at-a-time"})
 """Always enforced: no file may switch these off."""
 
+AT_EFFECT = (
+    "paused", "freeze", "protected-namespace", "opt-out", "target-present", "cluster-view", "loss-of-sight", "one-at-a-time", "disruption-budget",
+)  # fmt: skip
+"""Asked again just before each effect of a run: they are cheap, and what they look at may have changed since the plan was made."""
+
 UNAVAILABLE = "GuardUnavailable"
 
 
-def judge(given: GuardInput, limits: GuardLimits) -> tuple[Verdict, ...]:
-    """One verdict for each guard that is not OFF, in the order of `GUARDS`. Never raises: a guard that cannot answer refuses."""
+def judge(given: GuardInput, limits: GuardLimits, names: Collection[str] = GUARDS) -> tuple[Verdict, ...]:
+    """One verdict for each guard of `names` that is not OFF, in the order of `GUARDS`. Never raises: a guard that cannot answer refuses."""
     return tuple(
         Verdict(name, mode, answer.allowed, answer.reason, trimmed(answer.detail))
         for name, guard in GUARDS.items()
-        if (mode := mode_of(name, given, limits)) is not GuardMode.OFF
+        if name in names and (mode := mode_of(name, given, limits)) is not GuardMode.OFF
         for answer in (_ask(guard, given, limits),)
     )
 

@@ -35,6 +35,8 @@ class Status:
     sources: Sequence[SourceStatus]
     active: int
     unfinished: int
+    paused_by: str = ""
+    """Which part of the kill switch is on, and why."""
 
 
 class AlertParser(Protocol):

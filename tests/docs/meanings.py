@@ -125,6 +125,10 @@ MEANINGS: Mapping[str, str] = {
     "retention.silences": "after they ended",
     "retention.reviews": "people's marks",
     "pauseFile": "while this file exists nothing is written to any cluster or cache; works without the store",
+    "pauseConfigMap.name": "of a ConfigMap that is a kill switch; empty: there is none",
+    "pauseConfigMap.namespace": "of the ConfigMap",
+    "pauseConfigMap.key": "key in it: anything is done only while it says `false`; what cannot be read counts as paused",
+    "pauseConfigMap.cluster": "name of the cluster that it is in",
     "tick": "how often incidents and runs are looked at",
     "grace": "how long stopping may take; keep it below the pod's terminationGracePeriodSeconds",
     "workers": "threads for polls and runs",
@@ -133,7 +137,7 @@ MEANINGS: Mapping[str, str] = {
 }
 
 GUARD_MEANINGS: Mapping[str, str] = {
-    "paused": "while `aiops pause` or the pause file is in force",
+    "paused": "while any part of the kill switch is on: `aiops pause`, the pause file, the key of a ConfigMap, SIGUSR1",
     "silenced": "what a person silenced, what another incident explains, what is resolved already",
     "freeze": "targets that a change freeze or maintenance window of the settings covers, save by runbooks that it lets go on",
     "protected-namespace": "targets in protected namespaces; a Node stands in those of the pods that a drain of it moves",

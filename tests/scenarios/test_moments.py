@@ -123,7 +123,7 @@ def test_a_target_that_vanishes_between_plan_and_act(tmp_path: Path) -> None:
     done = stage.run_of(run.id)
     assert done.state.value == "done", stage.told()
     assert done.result is not None
-    assert done.result.outcome.value in ("failed", "skipped"), done.result
+    assert (done.result.outcome.value, done.result.reason) == ("error", "TargetVanished"), done.result
     assert stage.writes() == []
 
 

@@ -103,6 +103,8 @@ class GuardInput:
     clusters: Mapping[str, ClusterState] = field(default_factory=dict)
     paused_by: str = ""
     """Which switch, and why, if `paused`."""
+    again: bool = False
+    """The run is under way, and this is the moment before an effect of it."""
 
     @property
     def plan_targets(self) -> frozenset[TargetRef]:
@@ -181,8 +183,14 @@ class GuardLimits:
 
     @property
     def cluster_horizon(self) -> float:
-        """How far back, in seconds, runs of other targets and runbooks matter."""
-        return max(self.cluster_bucket.window, HOUR) + HOUR
+        """How far back, in seconds, runs of other targets and runbooks matter: some may have touched a target by a step of theirs."""
+        windows = (self.cooldown_maximum, self.target_cooldown, self.reversal_hold, self.loop_window, HOUR)
+        return max(*windows, self.target_bucket.window, self.cluster_bucket.window) + HOUR
+
+    @property
+    def runbook_horizon(self) -> float:
+        """How far back, in seconds, runs of the same runbook on other targets matter."""
+        return max(self.runbook_bucket.window, HOUR) + HOUR
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ _FAILURES = (Outcome.FAILED, Outcome.ERROR, Outcome.INCONCLUSIVE)
 
 
 def one_at_a_time(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001 (a guard's signature)
-    """One run for each target at a time, from the asking for approval to the end of verification."""
+    """One run for each target at a time, from the asking for approval to the end of verification; before an effect, none that has begun."""
     for run in counted(given, given.active, "active executions"):
+        if given.again and not _begun(run):
+            continue  # which of two that were planned goes first is the engine's matter: it holds the targets
         if run.state is not ExecutionState.DONE and related(run.plan, given.plan):
             return refuse("TargetBusy", f"execution {run.id} ({run.plan.runbook}) is {run.state.value}")
     return allow()
@@ -85,6 +87,10 @@ def breaker(given: GuardInput, limits: GuardLimits) -> Answer:
         if left > 0:
             return refuse("CircuitOpen", f"{failures} failures in a row on this target; closed again in {left:.0f} s")
     return allow()
+
+
+def _begun(run: Execution) -> bool:
+    return any(step.attempt or step.effect for step in run.steps)
 
 
 def _ended(run: Execution) -> tuple[float, str]:

@@ -17,8 +17,10 @@ def telemetry(given: GuardInput, limits: GuardLimits) -> Answer:
         source = given.sights.get(name)
         if source is None:
             raise UnknownFactError(f"how well {name} is seen is not known")
-        if source.state != "ok":
+        if source.state != "ok" and not _passed_over(given, str(source.state)):
             return refuse(f"Source{str(source.state).capitalize()}", f"{name} is {source.state}: {source.detail}".rstrip(": "))
+        if given.again and not disruptive(given.plan):
+            continue
         if source.answered_at is None or given.now - source.answered_at > limits.source_stale_after:
             return refuse("SourceStale", f"{name} has not answered for more than {limits.source_stale_after:g} s")
     if given.incidents is None:
@@ -28,6 +30,13 @@ def telemetry(given: GuardInput, limits: GuardLimits) -> Answer:
         if blind is not None and not given.plan_targets.isdisjoint((incident.target, blind.target)):
             return refuse("TargetDark", f"{blind.rule}: {blind.summary}")
     return allow(", ".join(needed))
+
+
+def _passed_over(given: GuardInput, state: str) -> bool:
+    """A run that is under way is not ended by one poll that failed; and what takes nothing away, only by a source that is dark."""
+    if not given.again:
+        return False
+    return state in ("failing", "unknown") or (state != "dark" and not disruptive(given.plan))
 
 
 def cluster_view(given: GuardInput, limits: GuardLimits) -> Answer:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiops.adapters.clock import SystemClock
-from aiops.app.compose import guard_limits, pause_switch
+from aiops.app.compose import guard_limits, kill_switch
 from aiops.app.desk import Desk
 from aiops.app.live import Daemon
 from aiops.app.narrate import Narrator, summarise
@@ -137,7 +137,7 @@ def test_sources_of_each_kind_by_name(tmp_path: Path) -> None:
 
 def test_the_pause_file_stops_acting_and_a_place_that_cannot_be_looked_at_too(stage: Stage, tmp_path: Path) -> None:
     file = tmp_path / "pause"
-    paused = pause_switch(Settings(pause_file=str(file)), stage.store)
+    paused = kill_switch(Settings(pause_file=str(file)), stage.core.outside, None)
     assert not paused()
     file.touch()
     stage.store.broken = "all"
@@ -145,7 +145,7 @@ def test_the_pause_file_stops_acting_and_a_place_that_cannot_be_looked_at_too(st
     file.unlink()
     with pytest.raises(StoreError):
         paused()
-    too_long = pause_switch(Settings(pause_file="/" + "x" * 5000), stage.store)
+    too_long = kill_switch(Settings(pause_file="/" + "x" * 5000), stage.core.outside, None)
     assert too_long()
 
 
