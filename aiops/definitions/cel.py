@@ -43,13 +43,17 @@ MATCH: Mapping[str, str] = {
 }
 """What a runbook's `match` may speak of."""
 
+STEP: Mapping[str, str] = {**MATCH, "steps": "map(string,dyn)", "parameters": "map(string,dyn)", "item": "dyn"}
+"""What a step's `when` and `forEach` may speak of; the outputs of other steps, the runbook's parameters, the item that the step is done for."""
+
 VOCABULARIES: Mapping[str, Mapping[str, str]] = {
     "match": MATCH,
-    "step": {**MATCH, "steps": "map(string,dyn)"},
+    "step": STEP,
+    "list": STEP,
     "verify": {"value": "double", "baseline": "double", "count": "int"},
     "object": {"object": "dyn", "now": "double"},
 }
-"""Names and types by vocabulary. All yield bool, save `object`, which yields a number (a bool counts as 1 or 0)."""
+"""Names and types by vocabulary. All yield bool, save `list`, and `object`, which yields a number (a bool counts as 1 or 0)."""
 
 _WHERE = re.compile(r"\bERROR: <input>:(\d+):(\d+): (.*)$", re.MULTILINE)
 _UNKNOWN = re.compile(r"undeclared reference to '([^']+)'")
@@ -64,7 +68,7 @@ class CelExpression:
     _eval: Callable[..., Any]
 
     def evaluate(self, facts: Mapping[str, Any]) -> Any:
-        """A bool, or a float for `object`. Raises ExpressionError if a name or key is missing, a type is wrong, or the result is of another type."""
+        """A bool, a float for `object`, a list for `list`. Raises ExpressionError if a name or key is missing, a type is wrong, or the result is of another type."""
         try:
             result = self._eval(data={name: _shallow(value) for name, value in facts.items()})
             kind, value = result.type().name(), result.plain_value()
@@ -78,7 +82,9 @@ class CelExpression:
             raise ExpressionError(trimmed(f"{self.text}: {value}"))
         if self.vocabulary == "object" and kind in ("INT", "UINT", "DOUBLE", "BOOL"):
             return float(value)
-        if self.vocabulary != "object" and kind == "BOOL":
+        if self.vocabulary == "list" and kind.partition("<")[0].upper() == "LIST":
+            return list(value)
+        if self.vocabulary not in ("object", "list") and kind == "BOOL":
             return bool(value)
         raise ExpressionError(trimmed(f"{self.text}: gives {kind.lower()}, not {_wanted(self.vocabulary)}"))
 
@@ -108,8 +114,8 @@ def _compiled(text: str, vocabulary: str) -> CelExpression:
         raise ValueError(_explained(str(error), vocabulary)) from error
     kind = compiled.return_type().name()
     # What comes out of an open map (an object, a step's output) is only known when it is there: then the result's own type is checked.
-    open_map = vocabulary in ("step", "object") and kind == "DYN"
-    if not open_map and kind not in (("INT", "UINT", "DOUBLE", "BOOL") if vocabulary == "object" else ("BOOL",)):
+    open_map = vocabulary in ("step", "list", "object") and kind == "DYN"
+    if not open_map and kind.partition("<")[0].upper() not in {"object": ("INT", "UINT", "DOUBLE", "BOOL"), "list": ("LIST",)}.get(vocabulary, ("BOOL",)):
         raise ValueError(f"1:1: the expression gives {kind.lower()}; it must give {_wanted(vocabulary)}")
     return CelExpression(text, vocabulary, compiled.eval)
 
@@ -148,7 +154,7 @@ def _explained(message: str, vocabulary: str) -> str:
 
 
 def _wanted(vocabulary: str) -> str:
-    return "a number or bool" if vocabulary == "object" else "bool"
+    return {"object": "a number or bool", "list": "a list"}.get(vocabulary, "bool")
 
 
 def _shallow(value: Any) -> Any:

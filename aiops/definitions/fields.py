@@ -23,8 +23,8 @@ SUMMARY_NAMES = ("labels", "value", "expected", "rule", "target")
 """What a rule's summary may speak of: the series' labels, the value and what was expected (numbers, or none), the rule's name, the target as text."""
 TARGET_NAMES = ("labels",)
 """What a rule's target may speak of."""
-RUNBOOK_NAMES = ("incident", "target", "cluster")
-"""What a runbook's templates may speak of: the facts of the `match` vocabulary."""
+RUNBOOK_NAMES = ("incident", "target", "cluster", "parameters")
+"""What a runbook's templates may speak of: the facts of the `match` vocabulary, and its parameters."""
 
 
 class Model(BaseModel):
@@ -89,7 +89,10 @@ PromQLTemplate = Annotated[
     str, AfterValidator(_query_template), Field(min_length=1, description='PromQL; {{ target.name }} and the like only within "double quotes"')
 ]
 MatchCel = Annotated[str, AfterValidator(_expression("match")), Field(description="CEL over incident.*, target.*, cluster.*; gives bool")]
-StepCel = Annotated[str, AfterValidator(_expression("step")), Field(description="CEL over incident.*, target.*, cluster.*, steps; gives bool")]
+StepCel = Annotated[
+    str, AfterValidator(_expression("step")), Field(description="CEL over incident.*, target.*, cluster.*, steps, parameters, item; gives bool")
+]
+ListCel = Annotated[str, AfterValidator(_expression("list")), Field(description="CEL over incident.*, target.*, cluster.*, steps, parameters; gives a list")]
 VerifyCel = Annotated[str, AfterValidator(_expression("verify")), Field(description="CEL over value, baseline, count; gives bool")]
 ObjectCel = Annotated[str, AfterValidator(_expression("object")), Field(description="CEL over object and now (Unix seconds); gives a number")]
 Summary = Annotated[str, Field(max_length=2000), AfterValidator(_template(SUMMARY_NAMES))]

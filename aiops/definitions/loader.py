@@ -18,9 +18,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from aiops.definitions.compile_rules import compile_rule, source_of
-from aiops.definitions.compile_runbooks import compile_runbook, named
+from aiops.definitions.compile_runbooks import named
 from aiops.definitions.escalations import check_escalations
 from aiops.definitions.fields import API_VERSION
+from aiops.definitions.linking import Pending, link
+from aiops.definitions.parameters import check_parameters, check_query
 from aiops.definitions.problems import suggestion, validate
 from aiops.definitions.schema_rules import RuleModel, RuleSetHeader
 from aiops.definitions.schema_runbooks import RunbookModel
@@ -68,6 +70,7 @@ def load_definitions(
     for path in (*rule_paths, *runbook_paths):
         for file in loading.files(Path(path)):
             loading.read(file)
+    loading.link()
     loading.escalations()
     problems = sorted(loading.problems, key=lambda p: (p.file, p.line))
     return Definitions(tuple(loading.rules), tuple(loading.runbooks), tuple(problems), _digest(loading.contents), tuple(loading.notes))
@@ -88,6 +91,7 @@ class _Loading:
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
     done: set[Path] = field(default_factory=set)
     escalating: dict[str, tuple[tuple[str, ...], Document, str]] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
 
     def files(self, path: Path) -> Iterator[Path]:
         """The YAML files below a path, sorted. Hidden names are left out: mounted ConfigMaps hold a hidden copy of every file."""
@@ -191,16 +195,22 @@ class _Loading:
             unique = self._unique("runbook", metadata["name"], f"{file}:{at}", Problem(file, at, "metadata.name", ""))
         model = self._valid(RunbookModel, data, file, document)
         names = named(model, self.sources, self.guards) if model else None
-        found = [*check_steps(data.get("steps"), self.actions), *(names.wrong if names else ())]
+        given = data.get("parameters")
+        found = [*check_steps(data.get("steps"), self.actions, given if isinstance(given, dict) else {}), *(names.wrong if names else ())]
+        found += [*check_parameters(model), *check_query(model)] if model else []
         self.problems.extend(Problem(file, document.line(path), dotted(path), words) for path, words in found)
-        if model is None or names is None or found or not unique:
-            return
-        line = document.line(())
-        self.escalating[model.metadata.name] = (tuple(model.escalates_to), document, file)
-        if names.absent:
-            self.notes.append(Problem(file, line, dotted(names.absent[0][0]), f"the runbook {model.metadata.name} is left out: {names.absent[0][1]}"))
-        else:
-            self.runbooks.append(compile_runbook(model, names, actions=self.actions, content_hash=_digest(data), file=file, line=line))
+        if unique and isinstance(metadata, dict) and isinstance(metadata.get("name"), str):
+            good = model if names is not None and not found else None
+            if good is not None:
+                self.escalating[good.metadata.name] = (tuple(good.escalates_to), document, file)
+            self.pending[metadata["name"]] = Pending(data, document, file, good, names)
+
+    def link(self) -> None:
+        """When all files are read: compile the runbooks, those that others call first."""
+        linked = link(self.pending, self.actions, _digest)
+        self.runbooks.extend(linked.runbooks)
+        self.problems.extend(linked.problems)
+        self.notes.extend(linked.notes)
 
     def escalations(self) -> None:
         """Once everything is read: what runbooks escalate to is there, and each escalation has an end. One that has none is left out."""

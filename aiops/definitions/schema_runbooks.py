@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from aiops.definitions.fields import Duration, MatchCel, Model, Name, Positive, PromQLTemplate, Share, StepCel, Text, VerifyCel
+from aiops.definitions.fields import Duration, ListCel, MatchCel, Model, Name, Positive, PromQLTemplate, Share, StepCel, Text, VerifyCel
 from aiops.definitions.schema_rules import Metadata
 from aiops.domain.runbook import ERROR_CLASSES
 
+Bound = Annotated[float, Field(ge=-1e15, le=1e15)] | Annotated[str, Field(max_length=40)] | None
+"""Of a number, or of a duration such as 5m."""
 TargetText = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -71,11 +73,31 @@ class UndoModel(Model):
     target: TargetModel | None = Field(default=None, description="the step's if it is not given")
 
 
+Item = Annotated[
+    Annotated[Annotated[str, Field(max_length=500)], Tag("word")] | Annotated[dict[str, Any], Tag("map")], Discriminator(_shape)
+]
+
+
+class ForEachModel(Model):
+    """Do the step once for each item of a list; `item` is the item there."""
+
+    source: Annotated[
+        Annotated[ListCel, Tag("word")] | Annotated[Annotated[list[Item], Field(max_length=100)], Tag("list")], Discriminator(_shape)
+    ] = Field(alias="in", description="CEL that gives a list of texts or maps, or the list itself")
+    concurrency: int = Field(default=1, ge=1, le=50, description="so many items are at work at once")
+    limit: int = Field(default=20, ge=1, le=100, description="more items are an error, and none is begun")
+
+
 class StepModel(Model):
-    """One step. `arguments` are the action's; where it takes text, `{{ incident.labels.x }}` and the like may stand."""
+    """One step: an action with its `arguments`, or another `runbook` with its parameters (`with`). Templates such as `{{ target.name }}` may stand in both."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["action"]}, {"required": ["runbook"]}]})
 
     name: Name
-    action: Name
+    action: Name | None = None
+    runbook: Name | None = Field(default=None, description="the steps of this runbook stand here")
+    given: dict[str, Any] = Field(default_factory=dict, alias="with", description="parameters of the runbook")
+    for_each: ForEachModel | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
     needs: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list, description="steps that must be done before; the default is none")
     when: StepCel | None = None
@@ -127,6 +149,21 @@ class GuardsModel(Model):
         return self
 
 
+ParameterName = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]{0,62}$", description="letters and digits, a lower-case letter first")]
+
+
+class ParameterModel(Model):
+    """Something that the runbook is given: by a step that calls it, or by the person who runs it."""
+
+    type: Literal["string", "int", "float", "bool", "duration", "strings"]
+    description: Text = ""
+    required: bool = False
+    default: Any = None
+    minimum: Bound = None
+    maximum: Bound = None
+    choices: Annotated[list[Text], Field(max_length=100)] = Field(default_factory=list)
+
+
 class RunbookModel(Model):
     """A runbook: when it applies, what it does, its limits, how it is verified."""
 
@@ -138,6 +175,9 @@ class RunbookModel(Model):
     priority: int = Field(default=100, ge=0, le=10_000, description="lower is tried first")
     match: MatchCel
     needs_sight: Annotated[list[Name], Field(max_length=20)] = Field(default_factory=list, description="sources, by name or type, that must be seen while it acts")
+    parameters: Annotated[dict[ParameterName, ParameterModel], Field(max_length=50)] = Field(
+        default_factory=dict, description="named {{ parameters.NAME }} in templates and parameters.NAME in CEL"
+    )
     steps: Annotated[list[StepModel], Field(min_length=1, max_length=50)]
     verify: VerifyModel | None = None
     undo_on_failure: bool = True

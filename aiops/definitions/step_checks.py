@@ -1,50 +1,28 @@
-"""What is wrong with a runbook's steps beyond the schema: names, order, actions, arguments, targets.
+"""What is wrong with a runbook's steps beyond the schema: names, order, actions, arguments, targets, items, sub-runbooks.
 
-It reads the plain data, so that an error in one place hides none in another. Neighbours: `loader` calls it before `compile_runbooks`.
+It reads the plain data, so that an error in one place hides none in another. Neighbours: `loader` calls it before `compile_runbooks`;
+`references` says which names each part of a step may speak of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aiops.definitions.arguments import check_arguments
-from aiops.definitions.fields import RUNBOOK_NAMES
 from aiops.definitions.problems import suggestion
+from aiops.definitions.references import Step, Wrong, check_references, list_of, read, template_names
 from aiops.definitions.step_targets import check_target
 from aiops.definitions.yaml_tree import Path
 from aiops.domain.runbook import REPEATABLE, ActionSpec
-from aiops.domain.templated import step_names, step_names_of
+from aiops.domain.templated import is_late, speaks_of_item, speaks_of_steps
 
-Wrong = tuple[Path, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What the checks need of a step, also of one that has errors of its own: so those hide nothing."""
-
-    name: str
-    action: str | None
-    needs: tuple[str, ...]
-    data: Mapping[str, Any]
+_OF_ACTIONS = ("arguments", "undo", "retry", "timeout")
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _read(data: Any) -> _Step:
-    given = data if isinstance(data, dict) else {}
-    needs, action = given.get("needs"), given.get("action")
-    return _Step(
-        str(given.get("name", "")), action if isinstance(action, str) else None, tuple(map(str, _list(needs))), given,
-    )
-
-
-def check_steps(data: Any, actions: Mapping[str, ActionSpec]) -> Iterator[Wrong]:
-    """(path, message) for what is wrong with a runbook's steps beyond the schema: names, order, actions and their arguments. `data`: the plain list."""
-    steps = [_read(step) for step in _list(data)]
+def check_steps(data: Any, actions: Mapping[str, ActionSpec], parameters: Collection[str] = ()) -> Iterator[Wrong]:
+    """(path, message) for what is wrong with a runbook's steps beyond the schema. `data`: the plain list; `parameters`: those that the runbook declares."""
+    steps = [read(step) for step in list_of(data)]
     names = [step.name for step in steps]
     needs: dict[str, list[str]] = {}
     for step in steps:
@@ -56,34 +34,11 @@ def check_steps(data: Any, actions: Mapping[str, ActionSpec]) -> Iterator[Wrong]
         for place, need in enumerate(step.needs):
             if need not in names:
                 yield (*base, "needs", place), suggestion(f"no step {need!r} in this runbook", need, names)
-        for path, message in (*_check_calls(step, actions), *_check_references(step, waited_for(step.name, needs), names)):
+        before = waited_for(step.name, needs)
+        for path, message in (*_check_calls(step, actions), *_check_items(step), *check_references(step, before, names, parameters)):
             yield (*base, *path), message
     if cycle := find_cycle(needs):
         yield ("steps", names.index(cycle[0]), "needs"), f"the steps wait for each other: {' → '.join(cycle)}; break the circle"
-
-
-def _check_references(step: _Step, before: Collection[str], names: list[str]) -> Iterator[Wrong]:
-    """Templates and conditions speak only of steps that are surely done by then; paths within the step."""
-    for path, found in _spoken_of(step):
-        for name in found:
-            if not name:
-                yield path, "a step is named as steps.NAME.output.KEY"
-            elif name not in names:
-                yield path, suggestion(f"no step {name!r} in this runbook", name, names)
-            elif name not in before and not (name == step.name and path[0] == "undo"):  # what takes a step back may speak of it
-                yield path, f"the step {step.name!r} does not wait for {name!r}, so there may be no output yet; add it to needs"
-
-
-def _spoken_of(step: _Step) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The steps that each part of a step speaks of."""
-    undo = step.data.get("undo")
-    calls: tuple[tuple[Path, Any], ...] = (((), step.data), (("undo",), undo if isinstance(undo, dict) else {}))
-    for path, call in calls:
-        arguments = call.get("arguments")
-        for key, value in arguments.items() if isinstance(arguments, dict) else ():
-            yield (*path, "arguments", key), step_names(value)
-    when = step.data.get("when")
-    yield ("when",), step_names_of(when) if isinstance(when, str) else ()
 
 
 def waited_for(name: str, needs: Mapping[str, Collection[str]]) -> frozenset[str]:
@@ -98,28 +53,68 @@ def waited_for(name: str, needs: Mapping[str, Collection[str]]) -> frozenset[str
     return frozenset(found)
 
 
-def _check_calls(step: _Step, actions: Mapping[str, ActionSpec]) -> Iterator[Wrong]:
-    """The step's own call and the one that takes it back; paths within the step."""
-    action = actions.get(step.action or "")
-    yield from _check_call(step.data, action, actions)
-    undo = step.data.get("undo")
+def _check_calls(step: Step, actions: Mapping[str, ActionSpec]) -> Iterator[Wrong]:
+    """The step's own call, or the runbook that it calls, and what takes it back; paths within the step."""
+    data, action = step.data, actions.get(step.action or "")
+    if "runbook" in data:
+        yield from _check_runbook(step)
+        return
+    if "action" not in data:
+        yield ("action",), "is missing and must be given, or a runbook"
+    if "with" in data:
+        yield ("with",), "gives a runbook its parameters; an action has arguments"
+    names = template_names(step)
+    yield from _check_call(data, action, actions, names)
+    undo = data.get("undo")
     if isinstance(undo, dict):
-        yield from ((("undo", *path), words) for path, words in _check_call(undo, actions.get(str(undo.get("action"))), actions))
-    retry = step.data.get("retry")
-    if isinstance(retry, dict) and action is not None and action.effect not in REPEATABLE and "timeout" in _list(retry.get("on")):
+        yield from ((("undo", *path), words) for path, words in _check_call(undo, actions.get(str(undo.get("action"))), actions, names))
+    retry = data.get("retry")
+    if isinstance(retry, dict) and action is not None and action.effect not in REPEATABLE and "timeout" in list_of(retry.get("on")):
         effects = ", ".join(effect.value for effect in REPEATABLE)
         yield ("retry", "on"), f"{action.name} may have had its effect by then, and a second would add up; timeout is for actions whose effect is {effects}"
 
 
-def _check_call(data: Mapping[str, Any], action: ActionSpec | None, actions: Mapping[str, ActionSpec]) -> Iterator[Wrong]:
+def _check_runbook(step: Step) -> Iterator[Wrong]:
+    data = step.data
+    if "action" in data:
+        yield ("action",), "a step has an action or a runbook, not both"
+    for key in _OF_ACTIONS:
+        if key in data:
+            yield (key,), "is for a step with an action; the steps of the runbook have their own"
+    given = data.get("with")
+    for key, value in given.items() if isinstance(given, dict) else ():
+        if is_late(value):
+            yield ("with", key), "speaks of other steps; what a runbook is given must be known before the run begins"
+    yield from ((("target", key), words) for key, words in check_target(data.get("target"), None, [n for n in template_names(step) if n != "steps"]))
+
+
+def _check_call(data: Mapping[str, Any], action: ActionSpec | None, actions: Mapping[str, ActionSpec], names: Collection[str]) -> Iterator[Wrong]:
     """An action, what it is given, and what it works on."""
     name, arguments = data.get("action"), data.get("arguments")
     if action is not None:
         given = arguments if isinstance(arguments, dict) else {}
-        yield from ((("arguments", key), words) for key, words in check_arguments(action, given, (*RUNBOOK_NAMES, "steps"))[1])
+        yield from ((("arguments", key), words) for key, words in check_arguments(action, given, names)[1])
     elif isinstance(name, str):
         yield ("action",), suggestion(f"no action {name!r}", name, sorted(actions))
-    yield from ((("target", key), words) for key, words in check_target(data.get("target"), action, RUNBOOK_NAMES))
+    yield from ((("target", key), words) for key, words in check_target(data.get("target"), action, [n for n in names if n != "steps"]))
+
+
+def _check_items(step: Step) -> Iterator[Wrong]:
+    """What a list asks of the step: known before, it may decide everything; known only then, no targets and no other runbook's steps."""
+    each = step.data.get("forEach")
+    given, limit = (each.get("in"), each.get("limit", 20)) if isinstance(each, dict) else (None, 20)
+    if isinstance(given, list) and isinstance(limit, int) and len(given) > limit:
+        yield ("forEach", "in"), f"{len(given)} items; at most {limit} are allowed by its limit"
+    if not isinstance(given, str) or not speaks_of_steps(given):
+        return
+    undo = step.data.get("undo")
+    for path, data in (((), step.data), (("undo",), undo if isinstance(undo, dict) else {})):
+        target = data.get("target")
+        for key, text in target.items() if isinstance(target, dict) else ():
+            if speaks_of_item(text):
+                yield (*path, "target", key), "the items are known only when the step begins, and targets must be known before"
+    if "runbook" in step.data:
+        yield ("forEach", "in"), "speaks of other steps; the items for a runbook must be known before the run begins"
 
 
 def find_cycle(needs: Mapping[str, Collection[str]]) -> list[str]:

@@ -26,11 +26,37 @@ class PlannedUndo:
     target: TargetRef | None = None
 
 
+COLLECT = "collect"
+"""In place of an action: the step does nothing itself, it is done when its parts are and gathers their outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A condition that a step shares with others: text of the `step` vocabulary, and the names and facts that it is judged with."""
+
+    when: str
+    scope: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LateItem:
+    """The item of a list that only other steps' outputs tell: the `index`-th of what `expression` gives; more than `limit` are an error."""
+
+    expression: str
+    index: int
+    limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """One step with its arguments rendered and typed. `when` is text of the `step` vocabulary, empty for always; `target` None is the plan's.
 
     `late` names the arguments that speak of other steps' outputs: they stay templates and are rendered and typed when the step begins.
+
+    A step for each item and a sub-runbook stand in the plan as their parts (`NAME[0]`, `NAME/child`) and one step that `collects` them, of which at
+    most `parallel` are at work at once (0: all). A part is `part_of` that step; `scope` is what its own steps' names begin with, `facts` what it
+    knows besides the plan's facts (`parameters`, `item`), `gates` the conditions of the steps that it is part of.
     """
 
     name: str
@@ -44,6 +70,13 @@ class PlannedStep:
     target: TargetRef | None = None
     late: tuple[str, ...] = ()
     undo: PlannedUndo = field(default_factory=PlannedUndo)
+    part_of: str = ""
+    scope: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    gates: tuple[Gate, ...] = ()
+    collects: tuple[str, ...] = ()
+    parallel: int = 0
+    late_item: LateItem | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Neighbours: `definitions` makes runbooks from YAML, `remediate` matches and plan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -134,10 +134,31 @@ class UndoSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ForEach:
+    """A step done once for each item: texts or maps, written down as `items` or given by `expression` (of the `list` vocabulary).
+
+    `concurrency` items are at work at once; more than `limit` are an error, and none is begun.
+    """
+
+    items: tuple[Any, ...] = ()
+    expression: Expression | None = None
+    concurrency: int = 1
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a runbook may be given. `convert` types a value or a rendered text; it raises ValueError saying what is allowed."""
+
+    spec: ParamSpec
+    convert: Callable[[Any], Any] = lambda value: value
+
+
+@dataclass(frozen=True, slots=True)
 class StepSpec:
     """One entry of a runbook. `arguments` hold templates where the author wrote `{{ }}`; `when` is of the `step` vocabulary.
 
-    `target`: None is the incident's.
+    `target`: None is the incident's. With a `runbook`, its steps stand in place of an action (which is empty then), given the parameters `given`.
     """
 
     name: str
@@ -150,6 +171,9 @@ class StepSpec:
     on_failure: OnFailure = OnFailure.STOP
     target: TargetSpec | None = None
     undo: UndoSpec = field(default_factory=UndoSpec)
+    for_each: ForEach | None = None
+    runbook: Runbook | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +215,7 @@ PERSON = "page-a-person"
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """One runbook. Lower `priority` is tried first. `match` is of the `match` vocabulary. `hash` changes with the file's content.
+    """One runbook. Lower `priority` is tried first. `match` is of the `match` vocabulary. `hash` changes with the file's content and that of the runbooks it calls.
 
     `deadline`: seconds for the whole run, from its beginning or approval to the end of its verification; None for no limit but those of its steps.
     `escalates_to`: runbooks that follow, in this order, when it did not help; empty: the next by priority.
@@ -213,3 +237,4 @@ class Runbook:
     file: str = ""
     line: int = 0
     deadline: float | None = None
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)

@@ -11,6 +11,9 @@ from typing import Any
 
 _BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _STEPS = re.compile(r"(?<![\w.])steps\b")
+_ITEM = re.compile(r"(?<![\w.])item\b")
+_PARAMETERS = re.compile(r"(?<![\w.])parameters\b")
+_PARAMETER = re.compile(r"(?<![\w.])parameters\.([A-Za-z0-9_]+)")
 _KEBAB = re.compile(r"(?<![\w.])steps\.([a-z0-9]+(?:-[a-z0-9]+)+)(?=\.)")
 _NAMED = re.compile(r"(?<![\w.])steps(?:\.([A-Za-z0-9_]+)|\[\s*(?:\"([^\"]*)\"|'([^']*)')\s*\])")
 
@@ -51,6 +54,32 @@ def step_names_of(expression: str) -> tuple[str, ...]:
     text = indexed_expression(expression)
     named = [next(filter(None, found.groups()), "") for found in _NAMED.finditer(text)]
     return tuple(dict.fromkeys([*named, *([""] if len(_STEPS.findall(text)) > len(named) else [])]))
+
+
+def parameter_names(value: Any) -> tuple[str, ...]:
+    """The parameters that the templates in a value speak of, each once."""
+    return tuple(dict.fromkeys(name for text in _texts(value) for block in _BLOCK.findall(text) for name in parameter_names_of(block)))
+
+
+def parameter_names_of(expression: str) -> tuple[str, ...]:
+    """The parameters that an expression speaks of, each once; an empty name where it speaks of all of them."""
+    named = _PARAMETER.findall(expression)
+    return tuple(dict.fromkeys([*named, *([""] if len(_PARAMETERS.findall(expression)) > len(named) else [])]))
+
+
+def speaks_of_item(value: Any) -> bool:
+    """Whether a template speaks of the item that a step is done for."""
+    return any(_ITEM.search(block) for text in _texts(value) for block in _BLOCK.findall(text))
+
+
+def item_spoken_of(expression: str) -> bool:
+    """The same for an expression."""
+    return _ITEM.search(expression) is not None
+
+
+def speaks_of_steps(expression: str) -> bool:
+    """Whether an expression speaks of other steps."""
+    return _STEPS.search(expression) is not None
 
 
 def _texts(value: Any) -> list[str]:

@@ -18,7 +18,7 @@ from aiops.execution.changes import change_of, redacted
 from aiops.execution.desk import Desk, ids, log
 from aiops.execution.failures import MALFORMED, NO_ANSWER, OUTSIDE, result_of
 from aiops.execution.lanes import Lane
-from aiops.execution.late import arguments_of, unforeseen
+from aiops.execution.late import arguments_of, unknown
 from aiops.execution.leases import lease_names
 from aiops.execution.progress import settle_due, with_step
 from aiops.execution.retrying import TIMED_OUT
@@ -35,7 +35,7 @@ def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
         given = lane.arguments(step, run)
         arguments = arguments_of(desk, execution, step) if given is None else given
     except ExpressionError as error:
-        return settle(desk, execution, step, run, lane, _unknown(execution, step, error))
+        return settle(desk, execution, step, run, lane, unknown(execution, step, "ArgumentsUnknown", error))
     try:
         prepared = desk.actions[step.action].prepare(context, arguments)
     except NO_ANSWER as error:
@@ -64,13 +64,6 @@ def _not_allowed(desk: Desk, execution: Execution, step: PlannedStep) -> Result 
     if verdict is not None and verdict.refuses:
         return Result(Outcome.ERROR, verdict.reason, verdict.detail or f"refused by {verdict.guard}")
     return None
-
-
-def _unknown(execution: Execution, step: PlannedStep, error: ExpressionError) -> Result:
-    """Late arguments that cannot be had. A rehearsal that stops where the outputs of simulated steps would be needed has not failed."""
-    if execution.simulated and (missing := unforeseen(execution, step)):
-        return Result(Outcome.SIMULATED, "DryRun", f"cannot be foreseen: it needs the output of {', '.join(missing)}")
-    return Result(Outcome.ERROR, "ArgumentsUnknown", str(error))
 
 
 def _unreadable(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, error: AiopsError) -> Execution:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aiops.domain.errors import ExpressionError, SourceError
+from aiops.domain.errors import SourceError
 from aiops.domain.execution import Execution, ExecutionState, StepRun, StepState
 from aiops.domain.outcome import Outcome, Result
-from aiops.domain.plan import PlannedStep
+from aiops.domain.plan import COLLECT, PlannedStep
 from aiops.domain.runbook import EffectClass, OnFailure
 from aiops.domain.target import TargetRef
 from aiops.execution import effects, recovery, verify
 from aiops.execution.desk import Desk
 from aiops.execution.lanes import FORWARD
+from aiops.execution.late import condition
+from aiops.execution.parts import collected
 from aiops.execution.progress import (
     begun,
     end_pending,
@@ -25,7 +27,6 @@ from aiops.execution.progress import (
     planned,
     reversible,
     settle_due,
-    step_facts,
     stopping_failure,
 )
 from aiops.execution.settling import defer, settle
@@ -71,12 +72,11 @@ def busy_with(desk: Desk, execution: Execution) -> tuple[str, TargetRef] | None:
 
 def _begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun) -> Execution:
     now = desk.clock.now()
-    if step.when and not run.attempt:
-        try:
-            if not desk.compile(step.when, "step").evaluate(step_facts(execution)):
-                return settle(desk, execution, step, run, FORWARD, Result(Outcome.SKIPPED, "ConditionFalse", step.when))
-        except (ExpressionError, ValueError) as error:
-            return settle(desk, execution, step, run, FORWARD, Result(Outcome.ERROR, "ConditionUnknown", f"{step.when}: {error}"))
+    if step.action == COLLECT:
+        output, result = collected(execution, step)
+        return settle(desk, execution, step, replace(run, output=output), FORWARD, result)
+    if not run.attempt and (reason := condition(desk, execution, step)):
+        return settle(desk, execution, step, run, FORWARD, reason)
     if not execution.simulated and _touches(desk, step):
         try:
             execution = verify.with_baseline(desk, execution)

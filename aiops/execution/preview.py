@@ -11,7 +11,7 @@ from typing import Any
 
 from aiops.domain.ids import operation_key
 from aiops.domain.outcome import Outcome
-from aiops.domain.plan import Change, Plan, PlannedStep
+from aiops.domain.plan import COLLECT, Change, Plan, PlannedStep
 from aiops.execution.actions.contract import ActionRefusedError, Effect, Prepared
 from aiops.execution.changes import change_of
 from aiops.execution.desk import Desk
@@ -20,7 +20,7 @@ from aiops.execution.failures import MALFORMED, OUTSIDE, result_of
 
 def preview(desk: Desk, plan: Plan) -> tuple[Change, ...]:
     """One change for each step, in order, all on the present state. What cannot be foreseen says why in its note. Never raises ClusterError."""
-    return tuple(_preview(desk, plan, step) for step in plan.steps)
+    return tuple(_preview(desk, plan, step) for step in plan.steps if step.action != COLLECT)
 
 
 def _preview(desk: Desk, plan: Plan, step: PlannedStep) -> Change:
@@ -51,7 +51,7 @@ def pre_states(desk: Desk, plan: Plan) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _pre_state(desk: Desk, plan: Plan, step: PlannedStep) -> Mapping[str, Any]:
-    if step.late:
+    if step.late or step.action == COLLECT:
         return {}  # not known yet, and so not what the approval stands on
     try:
         context = desk.plan_context(plan, plan.target_of(step), desk.rehearsal, operation_key(plan.id, step.name, 0))

@@ -13,8 +13,8 @@ from aiops.domain.execution import Execution, ExecutionState, StepRun, StepState
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import Plan, PlannedStep
 from aiops.domain.runbook import OnFailure, UndoMode
+from aiops.execution.parts import BAD, Room, within
 
-BAD = frozenset((Outcome.FAILED, Outcome.ERROR, Outcome.INCONCLUSIVE))
 _ORDER = {StepState.INTENDED: 0, StepState.PENDING: 1, StepState.STARTED: 2}
 # What was interrupted is cleared up first, then new effects are made, then old ones are looked after.
 
@@ -32,15 +32,17 @@ def with_step(execution: Execution, run: StepRun) -> Execution:
 def open_steps(execution: Execution) -> list[StepRun]:
     """Steps that can be worked on: not done, and all they need is done (whatever came of it: a failure that must stop the run ends what is pending).
 
-    While it is not known whether one step's effect happened, no other is begun: its stamp would hide the answer.
+    While it is not known whether one step's effect happened, no other is begun on the same target: its stamp would hide the answer.
     """
+    plan, room = execution.plan, Room(execution)
+    steps = {step.name: step for step in plan.steps}
     done = {run.name for run in execution.steps if run.state is StepState.DONE}
-    needs = {step.name: step.needs for step in execution.plan.steps}
-    unclear = any(run.state is StepState.INTENDED for run in execution.steps)
-    return [
-        run for run in execution.steps
-        if run.state in _ORDER and (run.state is not StepState.PENDING or (not unclear and done.issuperset(needs[run.name])))
-    ]
+    unclear = {plan.target_of(steps[run.name]) for run in execution.steps if run.state is StepState.INTENDED}
+
+    def may_begin(step: PlannedStep) -> bool:
+        return done.issuperset(step.needs) and plan.target_of(step) not in unclear and room.for_part(step.name)
+
+    return [run for run in execution.steps if run.state in _ORDER and (run.state is not StepState.PENDING or may_begin(steps[run.name]))]
 
 
 def pick(execution: Execution, now: float) -> StepRun | None:
@@ -74,34 +76,46 @@ def begun(execution: Execution) -> bool:
     return any(run.attempt for run in execution.steps)
 
 
-def end_pending(execution: Execution, reason: str, detail: str = "") -> Execution:
-    """Nothing new is begun: what is pending is skipped. What was started is still looked after."""
+def end_pending(execution: Execution, reason: str, detail: str = "", among: frozenset[str] | None = None) -> Execution:
+    """Nothing new is begun, of all steps or of some: what is pending is skipped. What was started is still looked after."""
     result = Result(Outcome.SKIPPED, reason, detail)
-    steps = tuple(replace(run, state=StepState.DONE, result=result) if run.state is StepState.PENDING else run for run in execution.steps)
+    steps = tuple(
+        replace(run, state=StepState.DONE, result=result) if run.state is StepState.PENDING and (among is None or run.name in among) else run
+        for run in execution.steps
+    )
     return replace(execution, steps=steps)
 
 
+def ended_with(execution: Execution, step: PlannedStep, detail: str) -> Execution:
+    """The run after a failure that is not passed over: what is pending beside the step ends with it, and if the run is to be undone, everything."""
+    among = within(execution.plan, step.part_of) if step.part_of and step.on_failure is not OnFailure.UNDO else None
+    return end_pending(execution, "NotReached", detail, among)
+
+
 def stopping_failure(execution: Execution) -> tuple[PlannedStep, Result] | None:
-    """The first step that ended badly and whose failure is not to be passed over."""
+    """The first step that ended badly and whose failure is not to be passed over. For its parts a step speaks itself, unless they ask to be undone."""
     for step in execution.plan.steps:
         result = execution.step(step.name).result
-        if result is not None and result.outcome in BAD and step.on_failure is not OnFailure.CONTINUE:
+        decides = step.on_failure is OnFailure.UNDO or (step.on_failure is OnFailure.STOP and not step.part_of)
+        if result is not None and result.outcome in BAD and decides:
             return step, result
     return None
 
 
-def step_facts(execution: Execution) -> Mapping[str, Any]:
-    """The facts of the `step` vocabulary: those of the plan, and `steps`: what came of each."""
+def step_facts(execution: Execution, scope: str = "", facts: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """The facts of the `step` vocabulary: those of the plan, `facts` over them, and `steps`: what came of each of this scope."""
+    scopes = {step.name: step.scope for step in execution.plan.steps}
     steps = {
-        run.name: {
+        run.name.removeprefix(scope): {
             "state": run.state.value,
             "outcome": run.result.outcome.value if run.result else "",
             "reason": run.result.reason if run.result else "",
             "output": dict(run.output),
         }
         for run in execution.steps
+        if scopes[run.name] == scope
     }
-    return {**execution.plan.facts, "steps": steps}
+    return {"parameters": {}, **execution.plan.facts, **(facts or {}), "steps": steps}
 
 
 def reversible(execution: Execution) -> list[StepRun]:

@@ -14,7 +14,8 @@ from aiops.domain.plan import PlannedStep
 from aiops.domain.runbook import REPEATABLE, OnFailure
 from aiops.execution.desk import Desk
 from aiops.execution.lanes import FORWARD, Lane
-from aiops.execution.progress import BAD, end_pending, settle_due, with_step
+from aiops.execution.parts import BAD
+from aiops.execution.progress import ended_with, settle_due, with_step
 from aiops.execution.retrying import pause, wanted
 
 
@@ -55,7 +56,7 @@ def settle(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, la
     run = replace(lane.settle(run, result), due_at=now)
     execution = with_step(execution, run)
     if lane is FORWARD and result.outcome in BAD and step.on_failure is not OnFailure.CONTINUE:
-        execution = end_pending(execution, "NotReached", f"step {step.name} ended with {result.reason}")
+        execution = ended_with(execution, step, f"step {step.name} ended with {result.reason}")
     execution = settle_due(execution, now)
     done = desk.entry(
         execution, EntryKind.STEP_DONE, step=step.name, attempt=run.attempt, direction=lane.label(step), outcome=result.outcome.value,

@@ -31,6 +31,8 @@ def candidates(incident: Incident, facts: Mapping[str, Any], runbooks: Iterable[
     matched: list[Runbook] = []
     decisions: list[Decision] = []
     for runbook in sorted(runbooks, key=lambda r: (r.priority, r.name)):
+        if runbook.match.text.strip() == "false":
+            continue  # it is meant to be called by others, or run by a person
         try:
             holds = runbook.match.evaluate(facts)
         except ExpressionError as error:

@@ -252,7 +252,7 @@ def actions() -> str:
 
 def vocabulary() -> str:
     """Names that CEL expressions may speak of."""
-    places = {"match": "`match` of a runbook", "step": "`when` of a step", "verify": "`verify.passes`", "object": "`objects.value` of a rule"}
+    places = {"match": "`match` of a runbook", "step": "`when` and `forEach` of a step", "verify": "`verify.passes`", "object": "`objects.value` of a rule"}
     rows = [
         (f"`{name}`", kind, ", ".join(words for place, words in places.items() if name in VOCABULARIES[place]))
         for name, kind in {n: k for v in VOCABULARIES.values() for n, k in v.items()}.items()

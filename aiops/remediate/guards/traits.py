@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from aiops.domain.plan import Plan
+from aiops.domain.plan import COLLECT, Plan
 from aiops.domain.target import TargetRef
 
 
@@ -81,7 +81,9 @@ _WORST = Traits(writes=frozenset({REPLICAS, RESTART, TEMPLATE, PAUSED, UNSCHEDUL
 
 
 def traits(action: str) -> Traits:
-    """Of one action."""
+    """Of one action; what only gathers the outputs of others does nothing."""
+    if action == COLLECT:
+        return Traits(acts=False)
     return TRAITS.get(action, _WORST)
 
 

@@ -157,4 +157,5 @@ def test_every_name_of_every_vocabulary_can_be_spoken() -> None:
     for vocabulary, names in VOCABULARIES.items():
         for name, kind in names.items():
             text = f"{name} {tests[kind]}" if kind in tests else f"size({name}) >= 0"
+            text = f"[{text}]" if vocabulary == "list" else text
             assert compile_expression(text, vocabulary).text == text

@@ -292,8 +292,8 @@ def test_all_problems_of_a_run_are_listed(tmp_path: Path) -> None:
         ["8", "steps[1].when"],
         ["8", "steps[1].needs[1]"],
         ["8", "steps[1].arguments.by"],
-        ["9", "steps[2].action"],
         ["9", "steps[2].name"],
+        ["9", "steps[2].action"],
     ]
     assert [rule.name for rule in definitions.rules] == ["up"]
 

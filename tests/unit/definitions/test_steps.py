@@ -81,7 +81,7 @@ def test_a_target_of_its_own(tmp_path: Path) -> None:
         ("{kind: Deploymnt}", "6: steps[0].target.kind: no kind 'Deploymnt'; did you mean 'Deployment'? allowed: ConfigMap"),
         ("{kind: Node}", "6: steps[0].target.kind: the action restart takes Deployment, StatefulSet, DaemonSet, not Node"),
         ("{name: Cart_1}", "6: steps[0].target.name: no object can have this name: 'Cart_1'; allowed: lower-case letters, digits, - and ."),
-        ('{name: "{{ targt.name }}"}', "6: steps[0].target.name: unknown name 'targt' in the template; allowed: cluster, incident, target"),
+        ('{name: "{{ targt.name }}"}', "6: steps[0].target.name: unknown name 'targt' in the template; allowed: cluster, incident, parameters, target"),
         ('{namespace: "{{ target.name"}', "6: steps[0].target.namespace: line 1 of the template: unexpected end of template"),
         ("{nmae: x}", "6: steps[0].target.nmae: unknown key 'nmae'; did you mean 'name'? allowed: kind, namespace, name, context"),
     ],

@@ -60,5 +60,9 @@ def test_what_is_no_bool_never_counts_as_true() -> None:
 
 
 def test_an_incident_without_a_target() -> None:
-    found = candidates(make_incident(target=None), FACTS, [runbook("x", "false")], START)
+    found = candidates(make_incident(target=None), FACTS, [runbook("x", "1 > 2")], START)
     assert (found.decisions[0].target, found.decisions[0].detail) == ("", "false")
+
+
+def test_a_runbook_that_is_only_called_is_not_spoken_of() -> None:
+    assert candidates(make_incident(), FACTS, [runbook("x", "false")], START) == candidates(make_incident(), FACTS, [], START)
