@@ -134,13 +134,18 @@ def conclude(desk: Desk, execution: Execution) -> Execution:
 
 def _nothing(execution: Execution) -> Result:
     """No step did anything: all were skipped, or those that failed were to be passed over."""
-    told = "; ".join(f"{run.name}: {run.result.reason}" for run in execution.steps if run.result)
-    failed = any(run.result and run.result.outcome is not Outcome.SKIPPED for run in execution.steps)
+    results = _results(execution)
+    told = "; ".join(f"{name}: {result.reason}" for name, result in results)
+    failed = any(result.outcome is not Outcome.SKIPPED for _, result in results)
     return Result(Outcome.FAILED, "AllStepsFailed", told) if failed else Result(Outcome.SKIPPED, "NothingToDo", told)
 
 
 def _passed_over(execution: Execution) -> str:
     """Failures that the runbook said to pass over."""
-    return "; ".join(
-        f"{run.name} ended with {run.result.reason}" for run in execution.steps if run.result and run.result.outcome not in (Outcome.SUCCEEDED, Outcome.SKIPPED)
-    )
+    return "; ".join(f"{name} ended with {result.reason}" for name, result in _results(execution) if result.outcome not in (Outcome.SUCCEEDED, Outcome.SKIPPED))
+
+
+def _results(execution: Execution) -> list[tuple[str, Result]]:
+    """Of the runbook's own steps; what they are made of they speak for."""
+    parts = {step.name for step in execution.plan.steps if step.part_of}
+    return [(run.name, run.result) for run in execution.steps if run.result is not None and run.name not in parts]

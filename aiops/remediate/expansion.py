@@ -91,7 +91,10 @@ class Binder:
             for index in range(each.limit):
                 yield replace(place, part_of=name, late=LateItem(each.expression.text, index, each.limit))
             return
-        items: Any = each.items if each.expression is None else each.expression.evaluate({**self.facts, **place.facts})
+        try:
+            items: Any = each.items if each.expression is None else each.expression.evaluate({**self.facts, **place.facts})
+        except ExpressionError as error:
+            raise ExpressionError(f"step {name}, forEach: {error}") from error
         if len(items) > each.limit:
             raise ExpressionError(f"step {name}, forEach: {len(items)} items; at most {each.limit} are allowed by its limit")
         for item in items:
