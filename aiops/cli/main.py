@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aiops import __version__
-from aiops.cli import ask, autonomy, cases, definitions, drift, incidents, replay, report, review, run
+from aiops.cli import ask, autonomy, cases, definitions, drift, incidents, replay, report, review, run, score
 
 app = typer.Typer(
     name="aiops",
@@ -43,6 +43,7 @@ app.command()(definitions.check)
 app.command("test")(cases.run_tests)
 app.command()(definitions.schema)
 app.command()(drift.drift)
+app.command()(score.score)
 app.command()(ask.why)
 app.command()(ask.approve)
 app.command()(ask.reject)

@@ -9,6 +9,7 @@ import pytest
 
 from aiops.detect.contract import Detector, Scores
 from aiops.detect.drift import Drift
+from aiops.detect.fleet import Fleet
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.log_rate import LogErrorRate
 from aiops.detect.seasonal import SeasonalZ
@@ -23,6 +24,7 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "threshold": lambda: Threshold(above=130.0, critical=150.0),
     "seasonal": lambda: SeasonalZ(window=30, minimum_samples=10, season=3600.0, bucket=300.0),
     "seasonal-count": lambda: SeasonalZ(window=30, minimum_samples=10, season=0.0, kind=MetricKind.COUNT),
+    "fleet": Fleet,
     "log-rate": lambda: LogErrorRate(minimum_count=20, ratio=3.0),
     "forest": lambda: ResidualForest(trees=20, window=32),
     "drift": lambda: Drift(reference=1800.0, window=450.0),

@@ -1,0 +1,32 @@
+"""`aiops score`. Neighbours: `app.score_files`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn
+
+from aiops.cli.common import FAILED, err, exit_codes, out, safe
+
+
+def score(
+    source: Annotated[Path, typer.Option("--input", help="folder of CSV files: `timestamp,value`, or `timestamp` and several columns")],
+    target: Annotated[Path, typer.Option("--output", help="folder for the same files with a column anomaly_score, 0 to 1; sub-folders are kept")],
+) -> None:
+    """Score recorded series as they would have been live: one causal pass, one setting for all.
+
+    One column: an alarm an episode, 0 in between. Several columns: how unusual the whole is, at each row.
+    """
+    from aiops.app.score_files import score_folder
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with exit_codes(), Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task("scoring", total=1.0)
+        done = score_folder(source, target, lambda share: progress.update(task, completed=share))
+    out.print(safe(f"{done.files} files, {done.rows} rows scored into {target}"))
+    for problem in done.unusable:
+        err.print(safe(problem))
+    if done.unusable:
+        raise typer.Exit(FAILED)
