@@ -16,6 +16,7 @@ from aiops.execution.actions.query import Query
 from aiops.execution.actions.redis_flush import RedisFlush
 from aiops.execution.actions.restart import Restart
 from aiops.execution.actions.restart_pod import RestartPod
+from aiops.execution.actions.retrain import Retrain
 from aiops.execution.actions.rollback import Rollback
 from aiops.execution.actions.scale import Scale
 from aiops.execution.actions.scheduler_fallback import SchedulerFallback
@@ -35,7 +36,7 @@ _WORKLOADS: tuple[Action, ...] = (
 )
 _NODES: tuple[Action, ...] = (Cordon(), Uncordon(), Drain())
 _SWITCHES: tuple[Action, ...] = (SchedulerFallback(), SchedulerRestore(), SetSchedulerParameter(), ShiftTraffic(), FailbackTraffic())
-_OUTSIDE: tuple[Action, ...] = (RedisFlush(), WarmCache(), HttpRequest(), Silence(), Query(), WaitFor(), Wait(), Notify())
+_OUTSIDE: tuple[Action, ...] = (RedisFlush(), WarmCache(), HttpRequest(), Retrain(), Silence(), Query(), WaitFor(), Wait(), Notify())
 REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (*_WORKLOADS, *_NODES, *_SWITCHES, *_OUTSIDE)}
 
 SPECS: Mapping[str, ActionSpec] = {name: action.spec for name, action in REGISTRY.items()}
