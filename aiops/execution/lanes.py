@@ -14,6 +14,7 @@ from aiops.domain.outcome import Outcome, Result
 from aiops.domain.plan import PlannedStep
 from aiops.domain.runbook import UndoMode
 from aiops.execution.actions.contract import Prepared
+from aiops.remediate.field_owners import other_writers
 
 
 class Lane(Protocol):
@@ -103,19 +104,24 @@ class Backward:
         return None if step.undo.mode is UndoMode.OWN else run.inverse
 
     def objection(self, execution: Execution, step: PlannedStep, run: StepRun, prepared: Prepared) -> Result | None:
-        """The stamp must be of this run, and every value still what we set. A compensating action elsewhere has nothing of ours to find."""
+        """Nobody else may have written the fields since, the stamp must be of this run, and every value still what we set.
+
+        A compensating action elsewhere has nothing of ours to find.
+        """
         if step.undo.target is not None:
             return None
         if replaced := _replaced(run.pre_state, prepared):
             return replaced
+        # The values alone do not tell: what somebody changed and set back is theirs now.
+        others = [f"{field} was written by {managers} since" for field, managers in other_writers(prepared.before, prepared.request).items()]
         present, stamp = prepared.pre_state, prepared.pre_state.get("stamp")
         if "stamp" in present and not str(stamp).startswith(f"{execution.id}."):
             return Result(Outcome.FAILED, "ChangedByOther", f"the last operation on it is {stamp or 'not ours'}, none of this run")
         own = step.undo.mode is UndoMode.OWN  # it may look at other values than the action that it takes back
         for name, value in run.leaves.items():
             if name not in ("uid", "stamp") and (name in present or not own) and present.get(name) != value:
-                return Result(Outcome.FAILED, "ChangedByOther", f"{name} is {present.get(name)} now, we had left {value}")
-        return None
+                return Result(Outcome.FAILED, "ChangedByOther", "; ".join((f"{name} is {present.get(name)} now, we had left {value}", *others)))
+        return Result(Outcome.FAILED, "ChangedByOther", "; ".join(others)) if others else None
 
     def keep(self, run: StepRun, prepared: Prepared) -> StepRun:
         """Apart from the forward record, which a further try needs."""

@@ -36,6 +36,9 @@ class Bench(Protocol):
 
     def account(self, *rules: JsonObject) -> tuple[ClusterReader, ClusterWriter, ClusterWriter]: ...
 
+    def manager(self, name: str) -> ClusterWriter:
+        """A writer under another field manager, with all rights."""
+
     def until(self, what: str, holds: Callable[[], Any]) -> Any: ...
 
     def compact(self) -> None:
@@ -64,6 +67,9 @@ class MemoryBench:
         own = [Rule(tuple(r["verbs"]), tuple(r["apiGroups"]), tuple(r["resources"]), namespaces=(self.namespace,)) for r in rules]
         writers = [self.cluster.writer("limited", rules=own, dry_run=dry) for dry in (False, True)]
         return self.cluster.reader_as("limited", own), *writers  # type: ignore[return-value]
+
+    def manager(self, name: str) -> ClusterWriter:
+        return self.cluster.writer(name, name)
 
     def compact(self) -> None:
         self.cluster.compact()
@@ -102,6 +108,9 @@ class RealBench:
         self.reader: ClusterReader = reader
         self.writer: ClusterWriter = writer
         self.dry: ClusterWriter = dry
+
+    def manager(self, name: str) -> ClusterWriter:
+        return KubernetesWriter(self._connections[0], field_manager=name)
 
     def _clients(self, token: str | None) -> tuple[KubernetesReader, KubernetesWriter, KubernetesWriter]:
         config = self._plane.kubeconfig(self._folder / f"config-{len(self._connections)}", token=token)

@@ -40,6 +40,40 @@ def test_a_persons_change_is_respected(stage):
     assert len(stage.writes) == 1
 
 
+def test_what_a_person_changed_and_set_back_is_theirs(stage):
+    """The value and our stamp stand as we left them; that it is somebody else's now, managedFields alone tell."""
+    done = stage.run(stage.submit(scale()))
+    stage.patch_by("ada", {"spec": {"replicas": 5}})
+    stage.patch_by("ada", {"spec": {"replicas": 4}})
+    stage.command(CommandKind.UNDO, done)
+    after = stage.run(done)
+    assert (after.steps[0].undo.reason, stage.replicas) == ("ChangedByOther", 4)
+    assert "spec.replicas was written by ada since" in after.result.detail
+    assert len(stage.writes) == 1
+
+
+def test_what_a_person_writes_elsewhere_on_the_object_is_no_hindrance(stage):
+    done = stage.run(stage.submit(scale()))
+    stage.patch_by("ada", {"metadata": {"labels": {"team": "shop"}}, "spec": {"minReadySeconds": 3}})
+    stage.command(CommandKind.UNDO, done)
+    assert stage.run(done).steps[0].state is StepState.UNDONE
+    assert stage.replicas == 2
+
+
+def test_a_release_that_is_rolled_back_and_touched_by_a_person_stays(stage):
+    """Of the template's many fields only those that an undo would change are asked about."""
+    stage.patch_by("ada", {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "shop/checkout:2"}]}}}})
+    stage.pass_time(30)
+    touched = stage.run(stage.submit(step("rollback")))
+    assert touched.result.outcome is Outcome.SUCCEEDED, touched.result
+    for image in ("shop/checkout:3", "shop/checkout:1"):
+        stage.patch_by("ben", {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image}]}}}})
+    stage.command(CommandKind.UNDO, touched)
+    after = stage.run(touched)
+    assert after.steps[0].undo.reason == "ChangedByOther"
+    assert "ben" in after.result.detail
+
+
 def test_another_run_of_ours_in_between_is_respected_too(stage):
     first = stage.run(stage.submit(scale("+2")))
     stage.run(stage.submit(step("restart"), id="plan-2"))
