@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aiops import __version__
-from aiops.cli import ask, autonomy, cases, definitions, drift, incidents, replay, report, review, run, score
+from aiops.cli import ask, autonomy, cases, definitions, drift, incidents, replay, report, review, run, runbook, score
 
 app = typer.Typer(
     name="aiops",
@@ -39,6 +39,7 @@ app.add_typer(incidents.app, name="incidents")
 app.add_typer(review.app, name="review")
 app.add_typer(autonomy.app, name="autonomy")
 app.command()(report.report)
+app.add_typer(runbook.app, name="runbook")
 app.command()(definitions.check)
 app.command("test")(cases.run_tests)
 app.command()(definitions.schema)

@@ -247,3 +247,17 @@ def test_the_report_and_the_ladder_of_a_run_that_helped(tmp_path: Path) -> None:
     (ladder,) = json.loads(aiops("autonomy", "list", "-c", config, "-o", "json").output)
     assert (ladder["runbook"], ladder["mode"]) == ("grow", "auto")
     assert "it goes as far as its file allows" in aiops("autonomy", "list", "-c", config).output
+
+
+def test_a_runbook_is_listed_shown_and_drawn(tmp_path: Path) -> None:
+    picture = tmp_path / "a.svg"
+    shown = aiops("runbook", "show", "scale-out", "--svg", str(picture))
+    assert shown.exit_code == 0, shown.output
+    assert "│ scale by=+100% maximum=30" in shown.output
+    assert "╭" in shown.output
+    assert picture.read_text().startswith("<svg ")
+    assert "page-a-person" in aiops("runbook", "list").output
+    assert json.loads(aiops("runbook", "show", "scale-out", "-o", "json").output)["steps"][0]["action"] == "scale"
+    listed = [r["priority"] for r in json.loads(aiops("runbook", "list", "-o", "json").output)]
+    assert listed == sorted(listed)
+    assert aiops("runbook", "show", "scale-uot").exit_code == 3
