@@ -5,6 +5,7 @@ Neighbours: `step_checks` calls it at load; what is still a template is rendered
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from aiops.domain.runbook import ActionSpec, ParamSpec
 from aiops.domain.templated import PromqlText, templated
 
 MAX_TEXT = 4000
+MAX_OBJECT = 16_000
 
 _CHANGE = re.compile(r"[+-][0-9]{1,6}(\.[0-9]{1,6})?%?")
 _TEXTUAL = ("string", "quantity-change")
@@ -74,6 +76,8 @@ def typed(parameter: ParamSpec, value: Any, *, templates: Collection[str] = ()) 
             raise ValueError(f"must be {wanted(parameter)}")
         element = ParamSpec("string", parameter.doc, choices=parameter.choices)
         return tuple(typed(element, item, templates=templates) for item in value)
+    if parameter.type == "object":
+        return _object(parameter, value)
     result = _converted(parameter, value)
     if parameter.choices and result not in parameter.choices:
         raise ValueError(suggestion(f"{value!r} is not allowed", str(value), list(parameter.choices)))
@@ -82,6 +86,22 @@ def typed(parameter: ParamSpec, value: Any, *, templates: Collection[str] = ()) 
         if (low is not None and result < low) or (high is not None and result > high):
             raise ValueError(f"{value!r} is out of bounds; it must be {wanted(parameter)}")
     return result
+
+
+def _object(parameter: ParamSpec, value: Any) -> dict[str, Any]:
+    """A mapping of plain JSON values. No templates within: what is made from a label must not become structure. Raises ValueError."""
+    try:
+        text = json.dumps(value, allow_nan=False) if isinstance(value, Mapping) else ""
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"must be {wanted(parameter)}: {error}") from None
+    if not text:
+        raise ValueError(f"must be {wanted(parameter)}, not {str(value)[:40]!r}")
+    if len(text) > MAX_OBJECT:
+        raise ValueError(f"must not be longer than {MAX_OBJECT} characters as JSON, it is {len(text)}")
+    if templated(text):
+        raise ValueError("no template may stand within an object")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def retyped(parameter: ParamSpec, value: Any) -> Any:
@@ -127,7 +147,7 @@ _CHECKED: Mapping[str, Callable[[str], object]] = {
     "promql": check_promql, "verify-cel": lambda text: compile_expression(text, "verify"), "object-cel": lambda text: compile_expression(text, "object"),
 }  # fmt: skip
 _WORDS = {
-    "string": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "strings": "a list of texts",
+    "string": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "strings": "a list of texts", "object": "a mapping",
     "promql": "PromQL", "verify-cel": "CEL over value and count", "object-cel": "CEL over object and now", "duration": "a duration such as 30s", "quantity-change": 'a change such as "+2", "-1" or "+50%", in quotes',
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from . import validation
 from .clients import MemoryReader, MemoryView, MemoryWriter
 from .controllers.autoscaler import Autoscalers
 from .controllers.deployment import Deployments
+from .controllers.job import Jobs
 from .controllers.kubelet import PREFIX, STATES, Kubelet, let_go
 from .controllers.manager import Context, Manager
 from .controllers.replicaset import ReplicaSets
@@ -64,6 +65,7 @@ class MemoryCluster:
                 "Deployment": Deployments(context).reconcile,
                 "ReplicaSet": ReplicaSets(context).reconcile,
                 "StatefulSet": StatefulSets(context).reconcile,
+                "Job": Jobs(context).reconcile,
                 "HorizontalPodAutoscaler": Autoscalers(context).reconcile,
                 "Pod": self._kubelet.reconcile,
             }

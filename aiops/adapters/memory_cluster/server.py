@@ -214,6 +214,8 @@ class ApiServer:
             meta["generation"] = 1
         if kind == "Pod":
             obj["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+        if kind == "Job":
+            shapes.label_job(obj)
         if kind == "Namespace":
             obj["status"] = {"phase": "Active"}
         if account.manager:

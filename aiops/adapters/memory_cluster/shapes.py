@@ -65,6 +65,7 @@ _SPECS: dict[str, Shape] = {
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"), _WORKLOAD),
     "Pod": _POD_SPEC,
     "Node": {"unschedulable": bool, "taints": [{"key": str, "effect": str}]},
+    "Job": {"template": _TEMPLATE, "suspend": bool} | dict.fromkeys(("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"), int),
     "HorizontalPodAutoscaler": {
         "scaleTargetRef": {"apiVersion": str, "kind": str, "name": str},
         "minReplicas": int,
@@ -78,6 +79,15 @@ _SPECS: dict[str, Shape] = {
         "unhealthyPodEvictionPolicy": str,
     },
 }
+
+
+def label_job(job: JsonObject) -> None:
+    """Give a new Job the selector, and its pods the labels, that the server makes from its uid and name."""
+    uid, name = job["metadata"]["uid"], job["metadata"]["name"]
+    own = dict.fromkeys(("controller-uid", "batch.kubernetes.io/controller-uid"), uid) | dict.fromkeys(("job-name", "batch.kubernetes.io/job-name"), name)
+    metadata = job["spec"]["template"].setdefault("metadata", {})
+    metadata["labels"] = {**(metadata.get("labels") or {}), **own}
+    job["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
 
 def shaped(obj: JsonObject) -> JsonObject:

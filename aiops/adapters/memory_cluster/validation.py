@@ -25,10 +25,12 @@ WITH_STATUS = frozenset(
 WITH_SCALE = frozenset({"Deployment", "StatefulSet", "ReplicaSet"})
 _WITH_TEMPLATE = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"})
 
+_CONFIG = ("data", "binaryData", "immutable")
 _COUNTS = ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
 _LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _SHARE = re.compile(r"[0-9]{1,5}%")
+_MOST_LABEL = 63
 _MOST_ANNOTATIONS = 256 * 1024
 
 
@@ -57,6 +59,8 @@ def defaulted(obj: JsonObject) -> JsonObject:
     if kind == "StatefulSet":
         spec.setdefault("podManagementPolicy", "OrderedReady")
         spec.setdefault("updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
+    if kind == "Job":
+        _default_job(spec)
     if kind == "HorizontalPodAutoscaler":
         spec.setdefault("minReplicas", 1)
         spec.setdefault("scaleTargetRef", {})
@@ -65,6 +69,12 @@ def defaulted(obj: JsonObject) -> JsonObject:
     if kind == "Pod":
         _default_pod_spec(spec)
     return obj
+
+
+def _default_job(spec: JsonObject) -> None:
+    for name, value in (("parallelism", 1), ("completions", 1), ("backoffLimit", 6)):
+        spec.setdefault(name, value)
+    _default_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
 
 
 def _default_pod_spec(spec: JsonObject) -> None:
@@ -92,6 +102,8 @@ def check(obj: JsonObject, before: JsonObject | None) -> None:
         _check_workload(obj)
     if kind == "Pod":
         _check_pod_spec(obj, obj["spec"], "spec")
+    if kind == "Job":
+        _check_job(obj)
     if kind == "PodDisruptionBudget":
         _check_shares(obj, obj["spec"], "spec")
     if kind == "HorizontalPodAutoscaler":
@@ -123,6 +135,15 @@ def _check_shares(obj: JsonObject, limits: JsonObject, path: str) -> None:
             raise invalid(obj, f"{path}.{name}", f"Invalid value: {value!r}: a valid percent string such as '25%'")
         if isinstance(value, int) and value < 0:
             raise invalid(obj, f"{path}.{name}", f"Invalid value: {value}: must be greater than or equal to 0")
+
+
+def _check_job(obj: JsonObject) -> None:
+    pod = obj["spec"]["template"]["spec"]
+    _check_pod_spec(obj, pod, "spec.template.spec")
+    if pod["restartPolicy"] not in ("OnFailure", "Never"):
+        raise invalid(obj, "spec.template.spec.restartPolicy", f'Unsupported value: {pod["restartPolicy"]!r}: supported values: "OnFailure", "Never"')
+    if len(obj["metadata"]["name"]) > _MOST_LABEL:
+        raise invalid(obj, "spec.template.labels", "Invalid value: must be no more than 63 characters")
 
 
 def _check_autoscaler(obj: JsonObject) -> None:
@@ -174,6 +195,10 @@ def _check_unchangeable(obj: JsonObject, before: JsonObject) -> None:
     kind = obj["kind"]
     if kind in _WITH_TEMPLATE and not same(obj["spec"]["selector"], before["spec"]["selector"]):
         raise invalid(obj, "spec.selector", "Invalid value: field is immutable")
+    if kind == "Job" and not same(obj["spec"]["template"], before["spec"]["template"]):
+        raise invalid(obj, "spec.template", "Invalid value: field is immutable")
+    if kind == "ConfigMap" and before.get("immutable") and not same([obj.get(k) for k in _CONFIG], [before.get(k) for k in _CONFIG]):
+        raise invalid(obj, "data", "Forbidden: field is immutable when `immutable` is set")
     if kind == "Pod" and not same(_fixed_part(obj), _fixed_part(before)):
         raise invalid(obj, "spec", "Forbidden: pod updates may not change fields other than the images of containers and tolerations")
 

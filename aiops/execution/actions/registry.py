@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from aiops.domain.runbook import ActionSpec
 from aiops.execution.actions.contract import Action
 from aiops.execution.actions.cordon import Cordon, Uncordon
+from aiops.execution.actions.delete_job import DeleteJob
 from aiops.execution.actions.drain import Drain
 from aiops.execution.actions.failback_traffic import FailbackTraffic
 from aiops.execution.actions.http_request import HttpRequest
@@ -18,10 +19,12 @@ from aiops.execution.actions.restart import Restart
 from aiops.execution.actions.restart_pod import RestartPod
 from aiops.execution.actions.retrain import Retrain
 from aiops.execution.actions.rollback import Rollback
+from aiops.execution.actions.run_job import RunJob
 from aiops.execution.actions.scale import Scale
 from aiops.execution.actions.scheduler_fallback import SchedulerFallback
 from aiops.execution.actions.scheduler_parameter import SetSchedulerParameter
 from aiops.execution.actions.scheduler_restore import SchedulerRestore
+from aiops.execution.actions.set_config import SetConfig
 from aiops.execution.actions.set_env import SetEnv
 from aiops.execution.actions.set_image import SetImage
 from aiops.execution.actions.set_resources import SetResources
@@ -32,7 +35,8 @@ from aiops.execution.actions.wait_for import WaitFor
 from aiops.execution.actions.warm_cache import WarmCache
 
 _WORKLOADS: tuple[Action, ...] = (
-    Scale(), Restart(), RestartPod(), Rollback(), PauseRollout(), ResumeRollout(), SetImage(), SetEnv(), SetResources(),
+    Scale(), Restart(), RestartPod(), Rollback(), PauseRollout(), ResumeRollout(), SetImage(), SetEnv(), SetResources(), SetConfig(),
+    RunJob(), DeleteJob(),
 )
 _NODES: tuple[Action, ...] = (Cordon(), Uncordon(), Drain())
 _SWITCHES: tuple[Action, ...] = (SchedulerFallback(), SchedulerRestore(), SetSchedulerParameter(), ShiftTraffic(), FailbackTraffic())

@@ -3,7 +3,7 @@
 What a pod does is chosen by annotations (usually in a pod template), the same ones that the testbed's fake kubelets follow:
 `testbed.aiops/ready-after` ("3s"), `testbed.aiops/state` (NotReady, CrashLoopBackOff, OOMKilled, ImagePullBackOff),
 `testbed.aiops/run-for` (how long a failing container runs: 1 s, 5 s for OOM), `testbed.aiops/back-off` (then waits: 5 s).
-Taking the annotation away lets the pod recover. Neighbours: `manager` calls it for each pod that changed or fell due.
+Taking the annotation away lets the pod recover. A pod of a Job succeeds once it has run for `run-for` (1 s). Neighbours: `manager` calls it for each pod that changed or fell due.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from aiops.adapters.memory_cluster.objects import annotations_of, is_true, seconds_of, with_condition
+from aiops.adapters.memory_cluster.objects import annotations_of, controller_of, is_true, seconds_of, with_condition
 from aiops.adapters.memory_cluster.state import State
 from aiops.adapters.patching import clone
 from aiops.domain.target import JsonObject
@@ -135,6 +135,8 @@ class Kubelet:
             self._write(pod, ready=False, event="Unhealthy")
         elif not wish and not is_true(pod, "Ready"):
             self._write(pod, ready=True)
+        elif not wish and (controller_of(pod) or {}).get("kind") == "Job":
+            self._at(pod, since + self._seconds(pod, "run-for", 1.0), {"ready": False, "phase": "Succeeded", "reason": "PodCompleted", "complete": True})
 
     def _seconds(self, pod: JsonObject, name: str, default: float) -> float:
         match = _DURATION.fullmatch(annotations_of(pod).get(f"{PREFIX}{name}", ""))
@@ -150,6 +152,7 @@ class Kubelet:
         wait: str = "",
         crashed: str = "",
         restarted: bool = False,
+        complete: bool = False,
         event: str = "",
         reason: str = "ContainersNotReady",
     ) -> None:
@@ -166,6 +169,8 @@ class Kubelet:
                 new["lastState"] = {"terminated": ended}
             if wait:
                 new |= {"started": False, "state": {"waiting": {"reason": wait, "message": f"{wait}: container={container['name']}"}}}
+            elif complete:
+                new |= {"started": False, "state": {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": at, "finishedAt": at}}}
             elif run:
                 new |= {"started": True, "state": {"running": {"startedAt": at}}}
             new["restartCount"] += int(restarted)
