@@ -8,7 +8,6 @@ import pytest
 
 from aiops.definitions.arguments import check_arguments
 from aiops.domain.errors import ClusterUnavailableError, InvalidError
-from aiops.domain.execution import Execution
 from aiops.domain.outcome import Outcome
 from aiops.domain.plan import PlannedStep
 from aiops.domain.target import TargetRef
@@ -44,7 +43,7 @@ def run_job(**fields: Any) -> PlannedStep:
     return step("run-job", arguments=fields.pop("arguments", {"cronJob": "clean"}), **fields)
 
 
-def finish(stage: Stage, *steps: PlannedStep, **plan: Any) -> Execution:
+def finish(stage: Stage, *steps: PlannedStep, **plan: Any) -> Any:
     done = stage.run(stage.submit(*steps, **plan))
     assert done.result is not None
     return done
@@ -341,7 +340,7 @@ def test_keys_that_are_not_set(stage, arguments, why):
     ],
 )
 def test_config_maps_that_are_not_ours_to_write(stage, change, why):
-    base = {"kind": "ConfigMap", "metadata": {"name": "other", "namespace": "shop"}, "data": {"mode": "fast"}}
+    base: dict[str, Any] = {"kind": "ConfigMap", "metadata": {"name": "other", "namespace": "shop"}, "data": {"mode": "fast"}}
     stage.memory.apply({**base, **change, "metadata": {**base["metadata"], **change.get("metadata", {})}})
     assert reason(stage, "set-config", configMap="other", key="mode", value="slow") == why
 

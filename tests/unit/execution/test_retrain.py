@@ -22,7 +22,8 @@ HOOK = "https://hooks.example.org/train"
 
 def cron(policy: str = "Forbid", **spec: Any) -> dict[str, Any]:
     container = {"name": "train", "image": "train:1", "env": [{"name": "MODEL", "value": "demand"}, {"name": "ROWS", "value": "1"}]}
-    job = {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}, **spec}
+    long = {"annotations": {"testbed.aiops/run-for": "9999m"}}  # until `end`
+    job = {"template": {"metadata": long, "spec": {"restartPolicy": "Never", "containers": [container]}}, **spec}
     template = {"metadata": {"labels": {"app": "train"}, "annotations": {"team": "ml"}}, "spec": job}
     return {
         "kind": "CronJob", "metadata": {"name": "train-demand", "namespace": "shop"},
