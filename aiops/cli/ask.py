@@ -1,4 +1,4 @@
-"""`aiops approve`, `reject`, `undo`, `pause`, `resume`, `why`. Neighbours: `app.desk`; the running daemon carries the commands out."""
+"""`aiops approve`, `reject`, `undo`, `answer`, `pause`, `resume`, `why`. Neighbours: `app.desk`; the running daemon carries the commands out."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def reject(execution: str, reason: Annotated[str, typer.Option()] = "", config: 
 def undo(execution: str, config: ConfigOption = None) -> None:
     """Put back what a run changed, if the object still stands as the run left it."""
     _ask(CommandKind.UNDO, execution, config)
+
+
+def answer(execution: str, step: str, value: str, config: ConfigOption = None) -> None:
+    """Answer what the STEP of a run asks. The first answer that is of the asked type counts."""
+    _ask(CommandKind.ANSWER, execution, config, step=step, value=value)
 
 
 def pause(reason: Annotated[str, typer.Option()] = "", config: ConfigOption = None) -> None:

@@ -22,6 +22,7 @@ class CommandKind(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     UNDO = "undo"
+    ANSWER = "answer"
     RELOAD = "reload"
     PROMOTE = "promote"
     DEMOTE = "demote"

@@ -125,6 +125,7 @@ class EntryKind(StrEnum):
     CREATED = "created"
     APPROVED = "approved"
     REJECTED = "rejected"
+    ANSWERED = "answered"
     INTENT = "intent"
     EFFECT = "effect"
     LOOKED = "looked"

@@ -1,4 +1,4 @@
-"""What people ask of runs: approve, reject, undo. The engine decides, and the answer says why not.
+"""What people ask of runs: approve, reject, undo; and what they answer. The engine decides, and the answer says why not.
 
 An approval is bound to the plan's hash and to the state of the target that the plan was shown with; it is void when either changed, and when
 it expired. Neighbours: `ports.commands` brings commands, `executor.commands` is the door.
@@ -13,14 +13,16 @@ from typing import Any
 from aiops.domain.command import Command, CommandKind
 from aiops.domain.execution import EntryKind, Execution, ExecutionState, JournalEntry, Lease, StepState
 from aiops.domain.outcome import Outcome, Result
+from aiops.execution.actions.suspend import Suspend, typed_answer
 from aiops.execution.desk import Desk
 from aiops.execution.leases import lease_names
 from aiops.execution.preview import pre_states
-from aiops.execution.progress import begun, reversible
+from aiops.execution.progress import begun, planned, reversible, settle_due, with_step
 from aiops.execution.undo import enter_undo
 from aiops.ports.storage import Changes
 
-KINDS = (CommandKind.APPROVE, CommandKind.REJECT, CommandKind.UNDO)
+KINDS = (CommandKind.APPROVE, CommandKind.REJECT, CommandKind.UNDO, CommandKind.ANSWER)
+SUSPEND = Suspend.spec.name
 Answer = tuple[Execution | None, tuple[JournalEntry, ...], str]
 """The run as it is to be stored (None: refused, nothing changes), journal lines, and words for the person."""
 
@@ -37,7 +39,7 @@ def carry_out(desk: Desk, command: Command) -> Command:
         if not ours:
             return command
         execution = desk.store.execution(command.subject) or execution
-        rules = {CommandKind.APPROVE: _approve, CommandKind.REJECT: _reject, CommandKind.UNDO: _undo}
+        rules = {CommandKind.APPROVE: _approve, CommandKind.REJECT: _reject, CommandKind.UNDO: _undo, CommandKind.ANSWER: _answer}
         stored = _store(desk, command, *rules[command.kind](desk, execution, command), held=desk.held(execution))
         current = desk.store.execution(command.subject)
         if current is None or current.state in (ExecutionState.DONE, ExecutionState.AWAITING_APPROVAL):
@@ -97,6 +99,27 @@ def _reject(desk: Desk, execution: Execution, command: Command) -> Answer:
     result = Result(Outcome.SKIPPED, "Rejected", f"by {command.by}")
     ended = replace(execution, state=ExecutionState.DONE, result=result, due_at=desk.clock.now())
     return ended, (entry, desk.entry(execution, EntryKind.FINISHED, outcome=result.outcome.value, reason=result.reason, detail=result.detail)), "rejected"
+
+
+def _answer(desk: Desk, execution: Execution, command: Command) -> Answer:
+    """A typed answer to a step that waits for one: the first counts."""
+    name, now = str(command.arguments.get("step", "")), desk.clock.now()
+    waiting = [run for run in execution.steps if run.state is StepState.STARTED and planned(execution.plan, run.name).action == SUSPEND]
+    run = next((run for run in waiting if run.name == name), None)
+    if execution.state is not ExecutionState.RUNNING or run is None:
+        others = ", ".join(one.name for one in waiting if "answer" not in one.output) if execution.state is ExecutionState.RUNNING else ""
+        return None, (), f"no step {name!r} of the run waits for an answer" + (f"; these do: {others}" if others else "")
+    if "answer" in run.output:
+        return None, (), f"it was answered already: {run.output['answer']} by {run.output.get('by', '')}"
+    if now >= run.started_at + float(run.output["for"]):
+        return None, (), "the time for an answer has run out"
+    try:
+        value = typed_answer(run.output, str(command.arguments.get("value", "")))
+    except ValueError as error:
+        return None, (), str(error)
+    answered = with_step(execution, replace(run, output={**run.output, "answer": value, "by": command.by}, due_at=now))
+    entry = desk.entry(execution, EntryKind.ANSWERED, step=name, attempt=run.attempt, by=command.by, answer=value, command=command.id)
+    return settle_due(answered, now), (entry,), f"answered {value!r}"
 
 
 def _undo(desk: Desk, execution: Execution, command: Command) -> Answer:

@@ -204,7 +204,7 @@ class Executor:
                 return
 
     def commands(self, command: Command) -> Command:
-        """Carry out approve, reject or undo. The returned command says accepted or not and why; not done: another owner is at it, ask again.
+        """Carry out approve, reject, undo or answer. The returned command says accepted or not and why; not done: another owner is at it, ask again.
 
         Raises CommandError for other kinds, StoreError.
         """

@@ -55,7 +55,7 @@ class Commands:
 
     def _carry_out(self, command: Command) -> Command:
         match command.kind:
-            case CommandKind.APPROVE | CommandKind.REJECT | CommandKind.UNDO:
+            case CommandKind.APPROVE | CommandKind.REJECT | CommandKind.UNDO | CommandKind.ANSWER:
                 return self._engine(command)
             case CommandKind.ACKNOWLEDGE | CommandKind.RESOLVE:
                 return self._incident(command)

@@ -30,6 +30,7 @@ from aiops.execution.actions.set_image import SetImage
 from aiops.execution.actions.set_resources import SetResources
 from aiops.execution.actions.shift_traffic import ShiftTraffic
 from aiops.execution.actions.silence import Silence
+from aiops.execution.actions.suspend import Suspend
 from aiops.execution.actions.wait import Wait
 from aiops.execution.actions.wait_for import WaitFor
 from aiops.execution.actions.warm_cache import WarmCache
@@ -40,7 +41,7 @@ _WORKLOADS: tuple[Action, ...] = (
 )
 _NODES: tuple[Action, ...] = (Cordon(), Uncordon(), Drain())
 _SWITCHES: tuple[Action, ...] = (SchedulerFallback(), SchedulerRestore(), SetSchedulerParameter(), ShiftTraffic(), FailbackTraffic())
-_OUTSIDE: tuple[Action, ...] = (RedisFlush(), WarmCache(), HttpRequest(), Retrain(), Silence(), Query(), WaitFor(), Wait(), Notify())
+_OUTSIDE: tuple[Action, ...] = (RedisFlush(), WarmCache(), HttpRequest(), Retrain(), Silence(), Query(), WaitFor(), Wait(), Notify(), Suspend())
 REGISTRY: Mapping[str, Action] = {a.spec.name: a for a in (*_WORKLOADS, *_NODES, *_SWITCHES, *_OUTSIDE)}
 
 SPECS: Mapping[str, ActionSpec] = {name: action.spec for name, action in REGISTRY.items()}
