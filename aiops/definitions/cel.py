@@ -37,6 +37,7 @@ MATCH: Mapping[str, str] = {
     "target.previousRevision": "int",
     "target.revisionAgeSeconds": "double",
     "target.rolling": "bool",
+    "target.settledSeconds": "double",
     "target.ownedBy": "string",
     "target.exists": "bool",
     "cluster.unreadyNodes": "int",

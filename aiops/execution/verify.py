@@ -65,11 +65,15 @@ def passes(desk: Desk, spec: PlannedVerify, measured: Measured, baseline: float 
 
 
 def with_baseline(desk: Desk, execution: Execution) -> Execution:
-    """The run with the level before acting, if it is to be verified and has none yet. Raises SourceError: what cannot be seen is not acted on."""
+    """The run with the level before acting, if it is to be verified and has none yet. Raises SourceError: what cannot be seen is not acted on,
+    and where there is no level before, nobody could tell afterwards whether it helped.
+    """
     spec = execution.plan.verify
     if spec is None or execution.verification is not None:
         return execution
     measured = measure(desk, spec)
+    if measured.level is None:
+        raise SourceError(spec.source, "NoLevel", measured.why)
     run = VerifyRun(baseline=measured.level, detail=measured.why)
     return replace(execution, verification=_with_history(desk, execution, spec, run))
 

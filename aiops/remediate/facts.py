@@ -12,14 +12,15 @@ from aiops.domain.incident import Incident
 from aiops.domain.target import JsonObject, TargetRef
 from aiops.remediate.objects import ClusterObjects, condition, labels, wanted_replicas
 from aiops.remediate.ownership import replicas_owner
-from aiops.remediate.releases import running_release
-from aiops.remediate.rollouts import rolling
+from aiops.remediate.releases import UNKNOWN_AGE, running_release
+from aiops.remediate.rollouts import rolling, settled
 
 
 def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident, now: float, tried: Sequence[str] = ()) -> dict[str, Any]:
     """All facts, whatever is missing: counts are 0, the age is large, `target.exists` says why. `now` in Unix seconds.
 
     `target.revisionAgeSeconds`: since the running release is the current one; a restart starts no new release (see `releases`).
+    `target.settledSeconds`: since the last roll-out was complete, a restart's too.
     `tried`: a line for each run that was made for the incident and did not help.
     """
     obj = objects.target
@@ -46,6 +47,7 @@ def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident,
         "target.previousRevision": release.previous,
         "target.revisionAgeSeconds": release.age,
         "target.rolling": obj is not None and rolling(obj),
+        "target.settledSeconds": settled(obj, now) if obj is not None else UNKNOWN_AGE,
         "target.ownedBy": owner.name if owner is not None else "",
         "target.exists": obj is not None,
         "cluster.unreadyNodes": sum(not _ready(node) for node in objects.nodes),

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiops.domain.target import JsonObject
-from aiops.remediate.objects import ClusterObjects, condition, labels, meta, wanted_replicas
-from aiops.remediate.releases import HASH_LABEL
+from aiops.remediate.objects import ClusterObjects, condition, labels, meta, seconds, wanted_replicas
+from aiops.remediate.releases import HASH_LABEL, UNKNOWN_AGE
 
 _UNDER_WAY = frozenset({"ReplicaSetUpdated", "NewReplicaSetCreated", "FoundNewReplicaSet"})
 _BROKEN = frozenset(
@@ -39,6 +39,16 @@ def rolling(obj: JsonObject) -> bool:
     progressing = condition(obj, "Progressing")
     under_way = progressing is not None and progressing.get("reason") in _UNDER_WAY
     return under_way or int(status.get("replicas") or 0) > int(status.get("updatedReplicas") or 0)
+
+
+def settled(obj: JsonObject, now: float) -> float:
+    """Seconds since the last roll-out was complete; 0 while one is under way, `UNKNOWN_AGE` where the object does not say it."""
+    if rolling(obj):
+        return 0.0
+    progressing = condition(obj, "Progressing")
+    done = progressing is not None and progressing.get("reason") == "NewReplicaSetAvailable"
+    at = seconds(progressing.get("lastUpdateTime")) if progressing is not None and done else None
+    return UNKNOWN_AGE if at is None else max(0.0, now - at)
 
 
 def stuck(objects: ClusterObjects, running: str) -> str:

@@ -33,7 +33,8 @@ from tests.integration.pack_plant import Plant, PlantService
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {"prometheus": "prometheus", "elasticsearch": "elasticsearch"}
-ACTING = {"scale-out", "restart-leaking", "rollback-release", "rollback-slow-release", "flush-stale-cache"}
+TELLING = {"page-a-person"}
+"""Runbooks of the pack that change nothing; every other one acts."""
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ class Run:
     plans: list[str] = field(default_factory=list)
 
     def acting(self, service: str) -> list[str]:
-        return [name for name in self.matched.get(service, {}) if name in ACTING]
+        return [name for name in self.matched.get(service, {}) if name not in TELLING]
 
 
 class Watch:
@@ -161,6 +162,7 @@ class Watch:
             "target.revision": previous + 1,
             "target.previousRevision": previous,
             "target.revisionAgeSeconds": now - since,
+            "target.settledSeconds": now - since,
             "target.rolling": False,
             "target.ownedBy": "",
             "target.exists": service is not None,
@@ -343,13 +345,14 @@ def test_rules_on_objects(packs: Definitions, rule: str, item: dict[str, Any], v
 def test_every_acting_runbook_measures_and_holds_back(packs: Definitions) -> None:
     for runbook in packs.runbooks:
         acts = any(SPECS[step.action].effect.value not in ("none", "named") for step in runbook.steps)
-        assert (runbook.name in ACTING) == acts
+        assert (runbook.name not in TELLING) == acts
         if acts:
             assert runbook.verify is not None
-            assert '"dependency" in incident.symptoms' in runbook.match.text
-            assert '"dark" in incident.symptoms' in runbook.match.text
             assert runbook.guards.maximum_per_incident is not None
             assert "prometheus" in runbook.needs_sight
+        if acts and 'target.kind == "Node"' not in runbook.match.text:
+            assert '"dependency" in incident.symptoms' in runbook.match.text
+            assert '"dark" in incident.symptoms' in runbook.match.text
 
 
 def test_each_rule_can_be_observed(packs: Definitions) -> None:

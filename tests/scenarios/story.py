@@ -5,6 +5,7 @@ Neighbours: `test_faults` tells stories with it; `tests.testbed.world.virtual` i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from aiops.app.check import load_or_raise
 from aiops.app.compose import Core, Outside, assemble, start
 from aiops.app.config import read_settings
 from aiops.app.virtual import replay_settings
+from aiops.definitions.loader import Definitions
 from aiops.execution.desk import Hands
 from aiops.pipeline.poller import Sources
 from aiops.ports.cluster import Cluster
@@ -36,23 +38,30 @@ START = 1_767_260_000.0
 
 @dataclass
 class Story:
-    """A world with the engine in it. `act` False is dry-run. Time runs by `run`."""
+    """A world with the engine in it. `act` False is dry-run. Time runs by `run`.
+
+    `alone`: seconds that the world is older than the daemon. `define` may change the definitions before they are in force.
+    """
 
     act: bool = True
     services: Path = WORLD / "services"
     faults: Path = WORLD / "faults"
     settings: Settings = field(default_factory=lambda: read_settings(None))
     seed: int = 0
-    dark: set[str] = field(default_factory=set)
+    nodes: int = 3
+    started: float = START
+    alone: float = 0.0
+    define: Callable[[Definitions], Definitions] = field(default=lambda definitions: definitions)
 
     def __post_init__(self) -> None:
         self.errors: list[str] = []
-        self.time = VirtualTime(START, on_error=lambda name, error: self.errors.append(f"{name}: {type(error).__name__}: {error}"))
-        self.cluster = MemoryCluster(self.time)
-        logs = MemoryLogs("elasticsearch", indices=("logs-shop",))
+        self.time = VirtualTime(self.started, on_error=lambda name, error: self.errors.append(f"{name}: {type(error).__name__}: {error}"))
+        self.cluster = MemoryCluster(self.time, nodes=self.nodes)
         services = read_services([self.services])
+        logs = MemoryLogs("elasticsearch", indices=sorted({f"logs-{service.namespace}" for service in services}))
         self.world = VirtualWorld(self.time, services, read_faults([self.faults], services), seed=self.seed, cluster=self.cluster, logs=logs)
         self.world.start()
+        self.time.run_until(self.started + self.alone)
         self.store: SqlStore = open_store("sqlite:///:memory:")
         self.notifier = MemoryNotifier()
         self.core = self._compose()
@@ -69,7 +78,7 @@ class Story:
             views={"default": view}, acting=acting, rehearsal=rehearsal, notifier=self.notifier,
         )
         core = assemble(outside, replay_settings(self.settings), dry_run=not self.act, owner="story", reload=lambda: "")
-        start(core, load_or_raise(self.settings))
+        start(core, self.define(load_or_raise(self.settings)))
         return core
 
     def run(self, seconds: float) -> Story:
@@ -93,7 +102,7 @@ class Story:
 
     def told(self) -> str:
         """Decisions and runs, for the message of a failing test."""
-        runs = [f"{r.created_at - START:.0f}: {r.plan.runbook} on {r.target}: {r.state.value} {r.result}" for r in self.store.executions()]
-        incidents = [f"{i.opened_at - START:.0f}: {i.title} {i.state.value} {i.symptoms}" for i in self.store.incidents()]
-        lines = [f"{d.at - START:.0f} {d.stage.value} {d.passed} {d.subject} {d.reason} {d.detail[:160]}" for d in self.store.decisions(limit=120)]
+        runs = [f"{r.created_at - self.started:.0f}: {r.plan.runbook} on {r.target}: {r.state.value} {r.result}" for r in self.store.executions()]
+        incidents = [f"{i.opened_at - self.started:.0f}: {i.title} {i.state.value} {i.symptoms}" for i in self.store.incidents()]
+        lines = [f"{d.at - self.started:.0f} {d.stage.value} {d.passed} {d.subject} {d.reason} {d.detail[:160]}" for d in self.store.decisions(limit=120)]
         return "\n".join([*incidents, *runs, *lines])

@@ -29,6 +29,7 @@ FACTS: dict[str, Any] = {
     "target.previousRevision": 3,
     "target.revisionAgeSeconds": 120.0,
     "target.rolling": False,
+    "target.settledSeconds": 3600.0,
     "target.ownedBy": "",
     "target.exists": True,
     "cluster.unreadyNodes": 0,

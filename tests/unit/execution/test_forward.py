@@ -262,10 +262,19 @@ def test_no_effect_undoes(stage):
 
 @pytest.mark.parametrize("levels", [lambda _at: [], lambda _at: [math.nan]])
 def test_what_cannot_be_measured_is_no_success_and_no_reason_to_undo(stage, levels):
-    stage.source.levels = levels
+    began = stage.time.now()
+    stage.source.levels = lambda at: [0.9] if at < began + 3 else levels(at)
     done = stage.run(stage.submit(scale(), verify=VERIFY))
     assert (done.result.outcome, done.result.reason) == (Outcome.INCONCLUSIVE, "NotMeasured")
     assert stage.replicas == 4
+
+
+@pytest.mark.parametrize("levels", [lambda _at: [], lambda _at: [math.nan]])
+def test_where_there_is_no_level_before_acting_nothing_is_done(stage, levels):
+    stage.source.levels = levels
+    done = stage.run(stage.submit(scale(), verify=VERIFY))
+    assert (done.result.outcome, done.result.reason) == (Outcome.ERROR, "LossOfSight")
+    assert not stage.memory.write_log
 
 
 def test_a_source_that_goes_dark_after_acting_is_inconclusive(stage):

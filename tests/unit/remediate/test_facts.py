@@ -32,6 +32,7 @@ def test_a_healthy_workload() -> None:
         "target.previousRevision": 0,
         "target.revisionAgeSeconds": 60.0,
         "target.rolling": False,
+        "target.settledSeconds": 58.0,
         "target.ownedBy": "",
         "target.exists": True,
         "cluster.unreadyNodes": 0,
@@ -54,9 +55,10 @@ def test_a_new_release_is_young_and_has_a_predecessor() -> None:
     shop = Shop(workload())
     shop.pass_time(7200)
     shop.release("shop/checkout:2")
-    assert shop.facts()["target.rolling"] is True
+    assert (shop.facts()["target.rolling"], shop.facts()["target.settledSeconds"]) == (True, 0.0)
     shop.pass_time(120)
     facts = shop.facts()
+    assert 0.0 < facts["target.settledSeconds"] < 120.0
     assert (facts["target.revision"], facts["target.previousRevision"], facts["target.revisionAgeSeconds"]) == (2, 1, 120.0)
     assert facts["target.rolling"] is False
 
