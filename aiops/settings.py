@@ -228,14 +228,18 @@ class GuardSettings(Model):
     minimum_healthy_nodes: Amount = "50%"
     target_burst: int = Field(default=5, ge=1, le=10_000)
     target_every: Duration = 300.0
-    runbook_burst: int = Field(default=10, ge=1, le=10_000)
-    runbook_every: Duration = 120.0
-    cluster_burst: int = Field(default=20, ge=1, le=10_000)
-    cluster_every: Duration = 60.0
+    runbook_burst: int = Field(default=20, ge=1, le=10_000)
+    runbook_every: Duration = 60.0
+    cluster_burst: int = Field(default=30, ge=1, le=10_000)
+    cluster_every: Duration = 30.0
     loop_limit: int = Field(default=5, ge=1)
     loop_window: Span = 3600.0
     circuit_failures: int = Field(default=3, ge=1)
     circuit_block: Duration = 3600.0
+    storm_targets: int = Field(default=15, ge=2)
+    storm_incidents: int = Field(default=30, ge=2)
+    storm_window: Span = 300.0
+    storm_quiet: Duration = 300.0
     freezes: tuple[FreezeSettings, ...] = ()
     modes: dict[str, GuardMode] = {}
 

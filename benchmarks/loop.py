@@ -93,7 +93,7 @@ def latency() -> bool:
         daemon = Daemon(folder / "daemon", {
             "rules": [str(folder / "rules.yaml")], "runbooks": [str(folder / "runbook.yaml")],
             "sources": {"prometheus": {"type": "prometheus", "url": prometheus.url}}, "clusters": [{"kubeconfig": str(kubeconfig)}],
-            "guards": {"maximumPerHour": 1000},
+            "guards": {"maximumPerHour": 1000, "stormTargets": 1000, "stormIncidents": 1000},
         }, act=True)  # fmt: skip
         print(f"start to ready: {daemon.start():.1f} s")
         stack.callback(daemon.kill)

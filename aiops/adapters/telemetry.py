@@ -55,6 +55,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "leading": ("1 if this daemon decides and acts, 0 if it stands by for another on the same store.", ()),
     "dry_run": ("1 if nothing is written.", ()),
     "paused": ("1 while acting is paused.", ()),
+    "storm": ("1 while so much breaks at once that nothing is done by itself.", ()),
     "outbox_pending": ("Messages not delivered yet.", ()),
     "store_rows": ("Rows for each table.", ("table",)),
     "cluster_synced": ("1 once every kind was listed.", ("cluster",)),

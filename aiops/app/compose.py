@@ -40,6 +40,7 @@ from aiops.pipeline.housekeeping import Housekeeping
 from aiops.pipeline.killswitch import LOOK_EVERY, ConfigMapKey, KillSwitch, SignalSwitch
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.poller import Poller, Sources
+from aiops.pipeline.storming import Storming
 from aiops.pipeline.triage import Triage
 from aiops.pipeline.watchfulness import Watchfulness, cluster_source
 from aiops.ports.clock import Clock
@@ -52,6 +53,7 @@ from aiops.ports.telemetry import Telemetry
 from aiops.remediate.autonomy import AutonomyPolicy
 from aiops.remediate.bucket import Bucket
 from aiops.remediate.guards.contract import GuardLimits
+from aiops.remediate.storm import StormPolicy
 from aiops.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -106,7 +108,9 @@ def assemble(
         for one in told:
             one(execution)
 
-    guarding = Guarding(guard_limits(settings), o.store, o.views, watch, board, paused, o.clock, simulated=dry_run)
+    limits = guard_limits(settings)
+    storming = Storming(o.store, board, limits.storm, o.telemetry)
+    guarding = Guarding(limits, o.store, o.views, watch, board, paused, storming, o.clock, simulated=dry_run)
     executor = Executor(
         store=o.store, acting=o.acting, rehearsal=o.rehearsal, metric_sources=o.sources.metrics, clock=o.clock, owner=owner,
         compile=compile_expression, telemetry=o.telemetry, settings=EngineSettings(approval_ttl=settings.incidents.approval_expires),
@@ -130,7 +134,7 @@ def assemble(
             observer=Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry),
             triage=Triage(board, o.store, policy), decider=decider, autonomy=autonomy,
             announcer=Announcer(routes, dry_run=dry_run, external_url=settings.web.external_url),
-            courier=Courier(o.store, o.notifier, o.clock, o.telemetry), watch=watch,
+            courier=Courier(o.store, o.notifier, o.clock, o.telemetry), watch=watch, storming=storming,
             housekeeping=Housekeeping(o.store, o.clock, o.telemetry, settings.retention.model_dump()), views=o.views, dry_run=dry_run,
             paused=paused, tick=settings.tick, skews=o.skews,
         )
@@ -218,6 +222,7 @@ def guard_limits(settings: Settings) -> GuardLimits:
         target_bucket=Bucket(g.target_burst, g.target_every), runbook_bucket=Bucket(g.runbook_burst, g.runbook_every),
         cluster_bucket=Bucket(g.cluster_burst, g.cluster_every),
         loop_limit=g.loop_limit, loop_window=g.loop_window,
+        storm=StormPolicy(g.storm_targets, g.storm_incidents, g.storm_window, g.storm_quiet),
     )
 
 

@@ -16,17 +16,30 @@ class Board:
 
     def __init__(self) -> None:
         self._active: dict[str, Incident] = {}
+        self._ids: dict[str, str] = {}
+        self._sorted: tuple[Incident, ...] | None = ()
+        self.version = 0
+        """Rises with each change."""
 
     def load(self, store: Reading) -> None:
         """As the last run left it."""
         self._active = {i.fingerprint: i for i in store.active_incidents()}
+        self._ids = {i.id: fingerprint for fingerprint, i in self._active.items()}
+        self._changed()
 
     def put(self, incident: Incident) -> None:
         """Replace; resolved ones leave the board."""
+        gone = self._active.pop(incident.fingerprint, None)
+        if gone is not None:
+            self._ids.pop(gone.id, None)
         if incident.active:
             self._active[incident.fingerprint] = incident
-        else:
-            self._active.pop(incident.fingerprint, None)
+            self._ids[incident.id] = incident.fingerprint
+        self._changed()
+
+    def _changed(self) -> None:
+        self._sorted = None
+        self.version += 1
 
     def get(self, fingerprint: str) -> Incident | None:
         """The active one of this fingerprint."""
@@ -34,11 +47,23 @@ class Board:
 
     def by_id(self, incident_id: str) -> Incident | None:
         """The active one of this id."""
-        return next((i for i in list(self._active.values()) if i.id == incident_id), None)
+        found = self._active.get(self._ids.get(incident_id, ""))
+        return found if found is not None and found.id == incident_id else None
 
     def __iter__(self) -> Iterator[Incident]:
         """Oldest first."""
-        return iter(sorted(self._active.values(), key=lambda i: (i.opened_at, i.id)))
+        return iter(self.all)
+
+    @property
+    def all(self) -> tuple[Incident, ...]:
+        """Oldest first; the same tuple until something changes."""
+        found = self._sorted
+        if found is None:
+            version = self.version
+            found = tuple(sorted(self._active.values(), key=lambda i: (i.opened_at, i.id)))
+            if version == self.version:
+                self._sorted = found
+        return found
 
     def __len__(self) -> int:
         return len(self._active)

@@ -34,6 +34,7 @@ from aiops.pipeline.muting import Muting
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.poller import Poller
 from aiops.pipeline.stage import Dropped, Passed
+from aiops.pipeline.storming import Storming
 from aiops.pipeline.triage import Triage, TriageResult, result
 from aiops.pipeline.watchfulness import Watchfulness
 from aiops.ports.clock import Clock
@@ -65,6 +66,7 @@ class FlowParts:
     announcer: Announcer
     courier: Courier
     watch: Watchfulness
+    storming: Storming
     housekeeping: Housekeeping
     views: Mapping[str, ClusterView]
     dry_run: bool
@@ -210,7 +212,7 @@ class Flow:
     def tick(self) -> None:
         """Each second: sight, incidents whose quiet has lasted, runs that are due, messages that wait."""
         p, now = self.parts, self.parts.clock.now()
-        self._take_sight(p.watch.look(p.views, now))
+        self._take_sight((*p.watch.look(p.views, now), *p.storming.look(now)))
         with self._lock:
             outcome = p.triage.tick(tuple(p.board), now)
             if outcome.triaged or outcome.decisions:

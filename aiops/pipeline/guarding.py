@@ -19,6 +19,7 @@ from aiops.domain.target import TargetRef
 from aiops.pipeline.board import Board
 from aiops.pipeline.history import History
 from aiops.pipeline.killswitch import KillSwitch
+from aiops.pipeline.storming import Storming
 from aiops.pipeline.watchfulness import Watchfulness, cluster_source
 from aiops.ports.clock import Clock
 from aiops.ports.cluster import ClusterView
@@ -40,10 +41,11 @@ class Guarding:
 
     def __init__(
         self, limits: GuardLimits, store: Store, views: Mapping[str, ClusterView], watch: Watchfulness, board: Board,
-        paused: KillSwitch, clock: Clock, *, simulated: bool,
+        paused: KillSwitch, storming: Storming, clock: Clock, *, simulated: bool,
     ) -> None:
         self._limits, self._store, self._views, self._watch, self._board = limits, store, views, watch, board
         self._paused, self._clock, self._simulated = paused, clock, simulated
+        self._storming = storming
         self._history = History(store, limits)
         self._pictures: dict[str, tuple[float, Picture]] = {}
         self._runbooks: dict[str, Runbook] = {}
@@ -64,11 +66,12 @@ class Guarding:
             known["of_incident"] = self._history.of_incident(incident.id, now)
             known["active"] = self._store.unfinished()
             known["silences"] = self._store.silences(now)
+            known["storm"] = self._storming.now(now)
         except AiopsError:
             known = {}
         given = GuardInput(
             plan=plan, guards=runbook.guards, incident=incident, objects=objects, now=now, needs_sight=runbook.needs_sight,
-            incidents=tuple(self._board), sights=self._sights(plan.target.context), simulated=self._simulated,
+            incidents=self._board.all, sights=self._sights(plan.target.context), simulated=self._simulated,
             **known, **self._pause(fresh=False), **self._surroundings(plan, now, fresh=False),
         )
         return judge(given, self._limits)
@@ -105,7 +108,7 @@ class Guarding:
         return GuardInput(
             plan=plan, guards=runbook.guards if runbook else GuardSpec(), needs_sight=runbook.needs_sight if runbook else (), incident=incident, now=now,
             objects=ClusterObjects(None) if view is None else gather(plan.target, view.find, view.objects),
-            active=self._store.unfinished(), incidents=tuple(self._board), sights=self._sights(plan.target.context),
+            active=self._store.unfinished(), incidents=self._board.all, sights=self._sights(plan.target.context),
             execution=execution.id, again=True, **pause, **self._surroundings(plan, now, fresh=True),
         )
 

@@ -16,6 +16,7 @@ GUARDS: Mapping[str, Guard] = {
     "paused": standing.paused,
     "silenced": standing.silenced,
     "freeze": windows.freeze,
+    "storm": windows.storm,
     "protected-namespace": standing.protected_namespace,
     "opt-out": standing.opted,
     "target-present": standing.present,

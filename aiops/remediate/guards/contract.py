@@ -21,6 +21,7 @@ from aiops.remediate.bucket import Bucket
 from aiops.remediate.freezes import Freeze
 from aiops.remediate.objects import ClusterObjects
 from aiops.remediate.picture import Picture
+from aiops.remediate.storm import Storm, StormPolicy
 
 HOUR = 3600.0
 Amount = int | str
@@ -103,6 +104,7 @@ class GuardInput:
     clusters: Mapping[str, ClusterState] = field(default_factory=dict)
     paused_by: str = ""
     """Which switch, and why, if `paused`."""
+    storm: Storm | None = None
     again: bool = False
     """The run is under way, and this is the moment before an effect of it."""
 
@@ -164,10 +166,11 @@ class GuardLimits:
     minimum_healthy_nodes: Amount = "50%"
     freezes: tuple[Freeze, ...] = ()
     target_bucket: Bucket = field(default_factory=lambda: Bucket(5, 300.0))
-    runbook_bucket: Bucket = field(default_factory=lambda: Bucket(10, 120.0))
-    cluster_bucket: Bucket = field(default_factory=lambda: Bucket(20, 60.0))
+    runbook_bucket: Bucket = field(default_factory=lambda: Bucket(20, 60.0))
+    cluster_bucket: Bucket = field(default_factory=lambda: Bucket(30, 30.0))
     loop_limit: int = 5
     loop_window: float = 3600.0
+    storm: StormPolicy = field(default_factory=StormPolicy)
     source_stale_after: float = 300.0
     cluster_stale_after: float = 600.0
 

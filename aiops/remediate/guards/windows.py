@@ -1,13 +1,14 @@
-"""Guards about times: change freezes and maintenance windows. Neighbours: `freezes` has the times, the settings the texts."""
+"""Guards about times in which nothing is done: change freezes, maintenance windows, storms. Neighbours: `freezes`, `storm`, the settings."""
 
 from __future__ import annotations
 
 from aiops.domain.target import TargetRef
 from aiops.remediate.freezes import Freeze, moment_words
-from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, allow, refuse
+from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, refuse
 from aiops.remediate.guards.standing import spaces
 from aiops.remediate.guards.traits import acted_on, acts
 from aiops.remediate.objects import labels
+from aiops.remediate.storm import step
 
 
 def freeze(given: GuardInput, limits: GuardLimits) -> Answer:
@@ -24,6 +25,16 @@ def freeze(given: GuardInput, limits: GuardLimits) -> Answer:
         if hit is not None:
             return refuse("Frozen", f"freeze {one.name} covers {hit} until {moment_words(until)}")
     return allow()
+
+
+def storm(given: GuardInput, limits: GuardLimits) -> Answer:
+    """While too much breaks at once people are told and nothing is done; counted with what broke since the state was kept."""
+    if not acts(given.plan):
+        return allow("nothing but telling")
+    if given.storm is None or given.incidents is None:
+        raise UnknownFactError("whether too much breaks at once is not known")
+    now = step(given.storm, given.incidents, given.now, limits.storm)
+    return allow() if now.since is None else refuse("Storm", now.words)
 
 
 def _covers(given: GuardInput, one: Freeze, target: TargetRef) -> bool:

@@ -21,6 +21,7 @@ from aiops.remediate.guardrails import judge
 from aiops.remediate.guards.contract import GuardInput, GuardLimits
 from aiops.remediate.objects import ClusterObjects, gather
 from aiops.remediate.picture import Picture, take
+from aiops.remediate.storm import Storm
 
 START = 1_800_000_000.0
 CHECKOUT = TargetRef("Deployment", "shop", "checkout")
@@ -162,6 +163,7 @@ class Case:
             "sights": {"prometheus": Seen(answered_at=now)},
             "cluster": Sight(True, now, {}),
             "paused": False,
+            "storm": Storm(),
             "others": {t: self.shop.objects(t) for t in self.plan.targets if t != self.plan.target},
             "pictures": {"default": self.shop.picture()},
         }
