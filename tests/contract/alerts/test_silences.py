@@ -56,7 +56,7 @@ def test_expiring_ends_it_and_expiring_again_is_harmless(bench: Bench) -> None:
     assert found(bench, pending.id).state == "expired"
 
 
-@pytest.mark.parametrize("identity", [str(uuid.uuid4()), "no-such", "../../-/quit", ""])
+@pytest.mark.parametrize("identity", ["da3b1c73-61fa-429e-80c9-d93ff53d61d9", "no-such", "../../-/quit", ""])
 def test_an_unknown_id_is_refused(bench: Bench, identity: str) -> None:
     with pytest.raises(OutsideRefusedError, match="NotFound"):
         bench.silences.expire(identity)
