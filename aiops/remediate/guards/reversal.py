@@ -1,6 +1,6 @@
 """A person's reversal stops the automation there: whoever put back what we had set knows something that we do not.
 
-Replica count and cordon: it is not what our last run left, and another field manager owns it. Template: it is again the one that our last rollback
+Replica count (or the bounds of the autoscaler that owns it) and cordon: it is not what our last run left, and another field manager owns it. Template: it is again the one that our last rollback
 replaced; a new release is no reversal. Neighbours: managedFields by `ownership.holds`; `execution` keeps pre-state and what was left.
 """
 
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiops.domain.execution import Execution, StepRun, StepState
 from aiops.domain.outcome import Outcome
 from aiops.domain.target import JsonObject, TargetRef
+from aiops.remediate.autoscaling import bounds_of
 from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, allow, recent, refuse
 from aiops.remediate.guards.traits import REPLICAS, TEMPLATE, UNSCHEDULABLE, acted_on, traits, writes
 from aiops.remediate.objects import meta, seconds, wanted_replicas
@@ -22,6 +23,15 @@ from aiops.remediate.ownership import OURS, holds
 
 _WATCHED = frozenset({REPLICAS, TEMPLATE, UNSCHEDULABLE})
 """Fields that a person may put back; each is a key of `pre_state` and `leaves` too."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Of an autoscaler, moved in place of the count."""
+
+    autoscaler: str
+    minimum: int
+    maximum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +54,24 @@ def reversal(given: GuardInput, limits: GuardLimits) -> Answer:
         mine = [e for e in runs if target in e.plan.targets and not e.simulated]
         for field in sorted(fields):
             written = _last(mine, field, target)
-            answer = None if written is None else _judge(field, written, obj, given, limits)
+            if written is not None and isinstance(written.after, _Bounds):
+                answer = _judge_bounds(written, written.after, given.objects_of(target).autoscalers, given, limits)
+            else:
+                answer = None if written is None else _judge(field, written, obj, given, limits)
             if answer is not None:
                 return answer
     return allow()
+
+
+def _judge_bounds(written: _Written, left: _Bounds, autoscalers: Sequence[JsonObject], given: GuardInput, limits: GuardLimits) -> Answer | None:
+    """Where the count was moved by an autoscaler's bounds, those are what a person puts back."""
+    found = next((a for a in autoscalers if meta(a).get("name") == left.autoscaler), None)
+    if found is None or bounds_of(found) == (left.minimum, left.maximum):
+        return None
+    low, high = bounds_of(found)
+    words = f"{written.run} left the autoscaler {left.autoscaler} at {left.minimum} to {left.maximum}, now it is at {low} to {high}"
+    moved = {"minReplicas": low != left.minimum, "maxReplicas": high != left.maximum}
+    return _by_whom(found, tuple(member for member, differs in moved.items() if differs), words, given, limits)
 
 
 def _judge(field: str, written: _Written, target: JsonObject, given: GuardInput, limits: GuardLimits) -> Answer | None:
@@ -66,7 +90,12 @@ def _judge(field: str, written: _Written, target: JsonObject, given: GuardInput,
         if written.after is None or present == written.after:
             return None
         words = f"{written.run} left {written.after} replicas, now there are {present}"
-    entries = [e for e in meta(target).get("managedFields") or () if holds(e, ("spec", field))]
+    return _by_whom(target, (field,), words, given, limits)
+
+
+def _by_whom(obj: JsonObject, members: tuple[str, ...], words: str, given: GuardInput, limits: GuardLimits) -> Answer | None:
+    """A refusal, unless only we wrote these members of `spec` since, or another did long ago."""
+    entries = [e for e in meta(obj).get("managedFields") or () if any(holds(e, ("spec", m)) for m in members)]
     others = [e for e in entries if e.get("manager") not in OURS]
     if entries and not others:
         return None  # only we wrote it since; that run is not in the history any more
@@ -97,6 +126,8 @@ def _happened(step: StepRun) -> bool:
 
 
 def _value(state: Mapping[str, Any], field: str) -> Any:
+    if field == REPLICAS and state.get("autoscaler"):
+        return _Bounds(str(state["autoscaler"]), int(state["minReplicas"]), int(state["maxReplicas"]))
     return state.get(field)
 
 

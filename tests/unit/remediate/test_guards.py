@@ -405,6 +405,18 @@ def test_a_count_that_a_person_put_back(case: Case) -> None:
     assert case.refused(executions=[replace(ours, updated_at=case.shop.now - 400)]) == {}
 
 
+def test_bounds_of_an_autoscaler_that_a_person_put_back(case: Case) -> None:
+    before = {"autoscaler": "checkout-hpa", "minReplicas": 2, "maxReplicas": 9}
+    step = StepRun("do", StepState.DONE, effect=True, pre_state=before, leaves={**before, "minReplicas": 6})
+    ours = run(at=case.shop.now - 400, step=step)
+    for low, manager, expected in ((6, "aiops", None), (2, "aiops", None), (2, "kubectl-edit", "ReversedByPerson")):
+        fields = [{"manager": manager, "operation": "Update", "fieldsV1": {"f:spec": {"f:minReplicas": {}}}}]
+        scaler = hpa(managedFields=fields)
+        scaler["spec"]["minReplicas"] = low
+        objects = replace(case.shop.objects(), autoscalers=(scaler,))
+        assert case.refused(executions=[ours], objects=objects).get("reversal") == expected, (low, manager)
+
+
 def test_a_count_that_we_undid_ourselves_is_no_reversal(case: Case) -> None:
     undone = scaled_by_us(case.shop, 6, 4, state=StepState.UNDONE)
     case.shop.patch({"spec": {"replicas": 4}}, manager="aiops")
