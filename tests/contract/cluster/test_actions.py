@@ -120,6 +120,18 @@ def test_a_pause_and_its_end(bench: Bench) -> None:
     assert done.skip is not None
 
 
+def test_a_rollback_to_a_revision_and_back(bench: Bench) -> None:
+    running(bench)
+    target = ref(bench, "Deployment", "web")
+    for image in ("web:2", "web:3"):
+        carried_out(bench, "set-image", target, {"image": image}, image[-1])
+    done = carried_out(bench, "rollback", target, {"toRevision": 1})
+    assert spec_of(bench)["template"]["spec"]["containers"][0]["image"] == "web:1"
+    assert done.output["fromRevision"] == 3
+    carried_out(bench, "rollback", target, done.inverse, "step~undo")
+    assert spec_of(bench)["template"]["spec"]["containers"][0]["image"] == "web:3"
+
+
 # --- an autoscaler's bounds
 
 

@@ -9,7 +9,7 @@ import pytest
 from aiops.adapters.dry_run import DryRunWriter
 from aiops.domain.errors import ClusterUnavailableError
 from aiops.domain.execution import Execution
-from aiops.domain.outcome import Outcome
+from aiops.domain.outcome import GuardMode, Outcome, Verdict
 from aiops.domain.plan import PlannedStep
 from aiops.domain.target import TargetRef
 from aiops.execution.actions.contract import STAMP
@@ -232,6 +232,26 @@ def test_a_drain_of_ours_is_uncordoned_when_undone(stage):
     done = stage.run(stage.submit(on_node("drain"), bad))
     assert done.steps[0].undo.outcome is Outcome.SUCCEEDED
     assert "unschedulable" not in node(stage)["spec"]
+
+
+def test_a_drain_that_ran_out_of_time_is_uncordoned_when_undone(stage):
+    budget(stage, 6)
+    done = stage.run(stage.submit(on_node("drain", timeout=60, on_failure="undo")))
+    assert done.result.reason == "DisruptionRefused"
+    assert done.steps[0].undo.outcome is Outcome.SUCCEEDED, done.steps[0].undo
+    assert "unschedulable" not in node(stage)["spec"]
+    assert not evictions(stage)
+
+
+def test_the_kill_switch_stops_a_drain_between_two_evictions(stage):
+    before = len(pods(stage))
+    execution = stage.submit(on_node("drain"))
+    stage.executor.advance(execution.id)  # the cordon
+    stage.verdict = Verdict("paused", GuardMode.ENFORCE, allowed=False, reason="Paused", detail="somebody pulled it")
+    done = stage.run(execution)
+    assert (done.result.outcome, done.result.reason) == (Outcome.ERROR, "Paused")
+    assert len(pods(stage)) == before
+    assert not evictions(stage)
 
 
 def test_a_person_who_uncordons_during_a_drain_stops_it(stage):

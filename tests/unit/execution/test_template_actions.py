@@ -337,3 +337,29 @@ def test_somebody_letting_go_on_what_we_paused_is_seen(stage):
     stage.patch_by("ada", {"spec": {"paused": None}})
     found = REGISTRY["pause-rollout"].check(context(stage), ready, 0)
     assert found.result.reason == "Superseded"  # type: ignore[union-attr]
+
+
+# --- rollback to a revision
+
+
+def released(stage: Stage, *images: str) -> None:
+    for image in images:
+        stage.patch_by("ada", [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}])
+        stage.pass_time(20)
+
+
+def test_a_revision_is_gone_back_to_by_its_number_and_an_undo_comes_back(stage):
+    released(stage, "shop/checkout:2", "shop/checkout:3")
+    present = int(stage.checkout()["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
+    bad = step("set-image", "bad", arguments={"image": "?"}, needs=("rollback",))
+    done = stage.run(stage.submit(step("rollback", arguments={"toRevision": present - 2})))
+    assert (done.result.outcome, stage.image) == (Outcome.SUCCEEDED, "shop/checkout:1")
+    assert done.steps[0].output == {"fromRevision": present, "toRevision": present - 2}
+    released(stage, "shop/checkout:3")
+    now = int(stage.checkout()["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
+    undone = stage.run(stage.submit(step("rollback", arguments={"toRevision": present - 1}), step("set-image", "bad", arguments=bad.arguments, needs=bad.needs, on_failure="undo"), id="plan-2"))
+    assert undone.steps[0].undo is not None
+    assert undone.steps[0].undo.outcome is Outcome.SUCCEEDED
+    assert stage.image == "shop/checkout:3"
+    assert reason(stage, "rollback", toRevision=now) == "RevisionNotFound"  # what is gone back to is numbered anew
+    assert reason(stage, "rollback", toRevision=now + 2) == "AlreadyThere"
