@@ -22,6 +22,7 @@ from aiops.definitions.templates import render
 from aiops.domain.errors import ClusterError
 from aiops.domain.execution import Execution
 from aiops.domain.incident import Incident, IncidentState
+from aiops.domain.plan import Plan
 from aiops.domain.runbook import Mode
 from aiops.domain.signal import Severity
 from aiops.domain.target import TargetRef
@@ -111,10 +112,14 @@ def assemble(
     limits = guard_limits(settings)
     storming = Storming(o.store, board, limits.storm, o.telemetry)
     guarding = Guarding(limits, o.store, o.views, watch, board, paused, storming, o.clock, simulated=dry_run)
+
+    def in_force(plan: Plan) -> bool:
+        return decider.in_force(plan)
+
     executor = Executor(
         store=o.store, acting=o.acting, rehearsal=o.rehearsal, metric_sources=o.sources.metrics, clock=o.clock, owner=owner,
         compile=compile_expression, telemetry=o.telemetry, settings=EngineSettings(approval_ttl=settings.incidents.approval_expires),
-        tell=tell, permit=guarding.permit, channels=channels(routes), log_sources=o.sources.logs, render=render, convert=convert,
+        tell=tell, permit=guarding.permit, in_force=in_force, channels=channels(routes), log_sources=o.sources.logs, render=render, convert=convert,
     )
     autonomy = Autonomy(
         o.store, o.clock, o.telemetry, autonomy_policy(settings), manual=settings.report.manual_fix, report_window=settings.report.window,

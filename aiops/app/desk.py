@@ -113,6 +113,9 @@ class Desk:
     def ask(self, kind: CommandKind, subject: str, arguments: Mapping[str, Any] | None = None) -> Command:
         """Write a command for the daemon; it is carried out within a second of a running one."""
         self._exists(kind, subject)
+        if kind is CommandKind.APPROVE:
+            # An approval is for the plan that stands there now, and for no other.
+            arguments = {"hash": self.execution(subject).plan.hash, **(arguments or {})}
         now = self._clock.now()
         command = Command(make_id("cmd", kind.value, subject, now, who()), kind, subject, who(), now, dict(arguments or {}))
         self._store.write(Changes(commands=(command,)))

@@ -1,7 +1,7 @@
 """What people ask of runs: approve, reject, undo; and what they answer. The engine decides, and the answer says why not.
 
-An approval is bound to the plan's hash and to the state of the target that the plan was shown with; it is void when either changed, and when
-it expired. Neighbours: `ports.commands` brings commands, `executor.commands` is the door.
+An approval is bound to the plan's hash and to the state of the target that the plan was shown with; it is void when either changed, when the
+runbook did, and when it expired. A void one ends the run, so that a new plan can be shown. Neighbours: `ports.commands` brings commands, `executor.commands` is the door.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ KINDS = (CommandKind.APPROVE, CommandKind.REJECT, CommandKind.UNDO, CommandKind.
 SUSPEND = Suspend.spec.name
 Answer = tuple[Execution | None, tuple[JournalEntry, ...], str]
 """The run as it is to be stored (None: refused, nothing changes), journal lines, and words for the person."""
+VOID = "ApprovalVoid"
+"""The reason of a run that ended because what it was to be approved for is no more: refused, and stored all the same."""
 
 
 def carry_out(desk: Desk, command: Command) -> Command:
@@ -48,7 +50,8 @@ def carry_out(desk: Desk, command: Command) -> Command:
 
 
 def _store(desk: Desk, command: Command, execution: Execution | None, entries: tuple[JournalEntry, ...], words: str, *, held: tuple[Lease, ...] = ()) -> Command:
-    done = replace(command, done=True, accepted=execution is not None, result=words)
+    void = execution is not None and execution.result is not None and execution.result.reason == VOID
+    done = replace(command, done=True, accepted=execution is not None and not void, result=words)
     now = desk.clock.now()
     runs = (replace(execution, updated_at=now),) if execution is not None else ()
     changes = Changes(executions=runs, entries=entries, commands=(done,))
@@ -67,11 +70,14 @@ def _awaiting(desk: Desk, execution: Execution) -> str:
     return ""
 
 
+def _unreadable(present: Mapping[str, Mapping[str, Any]]) -> str:
+    """What cannot be read now, or empty: that says nothing about whether it changed."""
+    return next((f"the target cannot be read now ({step}: {state['unreadable']})" for step, state in present.items() if "unreadable" in state), "")
+
+
 def _changed(seen: Mapping[str, Mapping[str, Any]], present: Mapping[str, Mapping[str, Any]]) -> str:
     """What is not as it was shown, or empty."""
     for step, state in present.items():
-        if "unreadable" in state:
-            return f"the target cannot be read now ({step}: {state['unreadable']})"
         for name in sorted({*state, *seen[step]}):
             if state.get(name) != seen[step].get(name):
                 return f"the target changed since the plan was shown ({step}: {name} was {seen[step].get(name)}, is {state.get(name)})"
@@ -84,12 +90,24 @@ def _approve(desk: Desk, execution: Execution, command: Command) -> Answer:
     asked = command.arguments.get("hash")
     if asked and asked != execution.plan.hash:
         return None, (), f"the approval is for another plan ({asked}) than this run's ({execution.plan.hash})"
-    if no := _changed({run.name: run.pre_state for run in execution.steps}, pre_states(desk, execution.plan)):
+    if not desk.in_force(execution.plan):
+        return _void(desk, execution, command, f"the runbook {execution.plan.runbook} is not what it was when the plan was shown")
+    present = pre_states(desk, execution.plan)
+    if no := _unreadable(present):
         return None, (), no
+    if no := _changed({run.name: run.pre_state for run in execution.steps}, present):
+        return _void(desk, execution, command, no)
     now = desk.clock.now()
     entry = desk.entry(execution, EntryKind.APPROVED, by=command.by, hash=execution.plan.hash, command=command.id)
     until = None if execution.plan.deadline is None else now + execution.plan.deadline
     return replace(execution, state=ExecutionState.RUNNING, approved_by=command.by, due_at=now, deadline_at=until), (entry,), "approved"
+
+
+def _void(desk: Desk, execution: Execution, command: Command, words: str) -> Answer:
+    entry = desk.entry(execution, EntryKind.REJECTED, by=command.by, command=command.id, void=words)
+    result = Result(Outcome.SKIPPED, VOID, words)
+    ended = replace(execution, state=ExecutionState.DONE, result=result, due_at=desk.clock.now())
+    return ended, (entry, desk.entry(execution, EntryKind.FINISHED, outcome=result.outcome.value, reason=result.reason, detail=result.detail)), words
 
 
 def _reject(desk: Desk, execution: Execution, command: Command) -> Answer:

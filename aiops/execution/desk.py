@@ -82,6 +82,7 @@ class Desk:
     actions: Mapping[str, Action] = field(default_factory=lambda: REGISTRY)
     tell: Callable[[Execution], None] = _silent
     permit: Permit = lambda _execution: None
+    in_force: Callable[[Plan], bool] = lambda _plan: True
     channels: Channels = lambda _severity, _target: ("",)
     logs: Mapping[str, LogSource] = field(default_factory=dict)
     render: Renderer = unrendered

@@ -43,7 +43,7 @@ class Executor:
     """One for a process. `owner` is the same again after a restart of the same instance, so that it takes its runs up at once.
 
     `acting` and `rehearsal` are the hands for real and simulated runs; a daemon in dry-run gives the same dry hands for both.
-    `permit` is asked before each real effect (kill switch); `channels` says where a `notify` step is told.
+    `permit` is asked before each real effect (kill switch); `in_force` says whether a plan's runbook still is as it was, before an approval counts; `channels` says where a `notify` step is told.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Executor:
         settings: EngineSettings | None = None,
         tell: Callable[[Execution], None] = _silent,
         permit: Permit | None = None,
+        in_force: Callable[[Plan], bool] = lambda _plan: True,
         channels: Channels | None = None,
         actions: Mapping[str, Action] | None = None,
         log_sources: Mapping[str, LogSource] | None = None,
@@ -71,7 +72,7 @@ class Executor:
         self._desk = Desk(
             store=store, acting=acting, rehearsal=rehearsal, sources=metric_sources, clock=clock, leases=self._leases, compile=compile,
             settings=settings, telemetry=telemetry or NullTelemetry(), actions=actions or REGISTRY, tell=tell,
-            permit=permit or (lambda _execution: None), channels=channels or (lambda _severity, _target: ("",)),
+            permit=permit or (lambda _execution: None), in_force=in_force, channels=channels or (lambda _severity, _target: ("",)),
             logs=log_sources or {}, render=render or unrendered, convert=convert or untyped,
         )
         self._owner = owner

@@ -28,7 +28,7 @@ from aiops.ports.cluster import ClusterView
 from aiops.ports.schedule import Schedule
 from aiops.ports.storage import Changes, Store
 from aiops.ports.telemetry import Telemetry
-from aiops.remediate.escalation import Route, route, tried
+from aiops.remediate.escalation import BUILT_IN, Route, route, tried
 from aiops.remediate.facts import target_facts
 from aiops.remediate.matching import candidates
 from aiops.remediate.objects import ClusterObjects, gather
@@ -75,6 +75,10 @@ class Decider:
         """Those in force; runs that began keep the plan they have."""
         self._runbooks = tuple(runbooks)
         self._parts.guarding.set_runbooks(self._runbooks)
+
+    def in_force(self, plan: Plan) -> bool:
+        """Whether the plan's runbook still is what it was; one that is gone is not. What stands in where none is loaded is built in."""
+        return plan.runbook_hash in {r.hash for r in self._runbooks if r.name == plan.runbook} or plan.runbook_hash == BUILT_IN.hash
 
     @property
     def runbook_count(self) -> int:

@@ -103,6 +103,7 @@ class Stage:
         self.settings = settings or EngineSettings()
         self.told: list[Execution] = []
         self.verdict: Verdict | None = None
+        self.in_force = True
         self.caches: dict[str, MemoryCache] = {}
         self.outbound = MemoryOutbound((Allowed("https://hooks.example.org/"),))
         self.alerts = MemorySilences(self.time)
@@ -138,7 +139,7 @@ class Stage:
             acting = rehearsal
         self.executor = Executor(
             store=store or self.store, acting=acting, rehearsal=rehearsal, metric_sources={"prometheus": self.source}, clock=self.time,
-            owner=owner, compile=compile_expression, render=render, convert=convert, settings=self.settings, tell=self.told.append, permit=lambda _execution: self.verdict,
+            owner=owner, compile=compile_expression, render=render, convert=convert, settings=self.settings, tell=self.told.append, permit=lambda _execution: self.verdict, in_force=lambda _plan: self.in_force,
             channels=lambda severity, _target: (f"#{severity}",), log_sources=self.logs,
         )
         return self.executor

@@ -61,6 +61,20 @@ def test_an_approval_is_void_when_the_target_changed(stage):
     answer = stage.command(CommandKind.APPROVE, execution)
     assert not answer.accepted
     assert "replicas was 2, is 3" in answer.result
+    # It is over, so that a new plan can be shown; the old one cannot be approved any more, even if the target is as it was.
+    assert (stage.get(execution).state, stage.get(execution).result.reason) == (ExecutionState.DONE, "ApprovalVoid")
+    stage.patch_by("hpa", {"spec": {"replicas": 2}})
+    assert not stage.command(CommandKind.APPROVE, execution).accepted
+    assert not stage.writes
+    assert stage.store.leases() == []
+
+
+def test_an_approval_is_void_when_the_runbook_changed(stage):
+    execution = asked(stage)
+    stage.in_force = False
+    answer = stage.command(CommandKind.APPROVE, execution)
+    assert (answer.accepted, stage.get(execution).result.reason) == (False, "ApprovalVoid")
+    assert "surge is not what it was" in answer.result
 
 
 def test_an_approval_is_void_when_the_target_is_another_object(stage):
