@@ -114,7 +114,7 @@ def _signal(alert: _Alert, notification: _Notification, received_at: float, cont
         id=make_id("sig", rule, series, state.value, received_at),
         rule=rule,
         detector="alertmanager",
-        kind=SignalKind.ALERT,
+        kind=SignalKind.FORECAST if alert.labels.get("forecast", "").strip().lower() == "true" else SignalKind.ALERT,
         state=state,
         severity=SEVERITIES.get(alert.labels.get("severity", "").strip().lower(), Severity.WARNING),
         at=received_at,

@@ -15,11 +15,12 @@ from aiops.domain.errors import trimmed
 from aiops.domain.execution import Execution
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident, IncidentState, Transition
-from aiops.domain.signal import RANK, Severity, Signal, SignalState
+from aiops.domain.outcome import Judgement
+from aiops.domain.signal import RANK, Severity, Signal, SignalKind, SignalState
 
 MAX_TRANSITIONS = 100
 AUTOMATIC = "aiops"
-RECOVERING, FIRING_AGAIN = "Recovering", "FiringAgain"
+RECOVERING, FIRING_AGAIN, LEVEL_IS_GOOD = "Recovering", "FiringAgain", "LevelIsGood"
 DROPPED = frozenset({"OutOfOrder", "NotFiring", "TooManySignals", "Duplicate"})
 """Reasons for which a claim changes nothing but, at most, the evidence shown."""
 
@@ -95,7 +96,7 @@ def _reopen(last: Incident, signals: Sequence[Signal], now: float, policy: FlowP
     """What claims mean to an incident that is resolved; None if they are nothing of its concern."""
     by_person = bool(last.transitions) and last.transitions[-1].by != AUTOMATIC
     # A person closed it while these fired: until they clear, or become worse, they are known and closed.
-    closed = {key for key, s in last.signals.items() if s.state is SignalState.FIRING} if by_person else set()
+    closed = {key for key, s in last.signals.items() if s.state is SignalState.FIRING and (by_person or key in last.settled)}
     fresh = [s for s in signals if s.state is SignalState.FIRING and (s.key not in closed or _worse(s, last))]
     if fresh:
         if last.resolved_at is None or now - last.resolved_at > policy.flap_window:
@@ -107,11 +108,18 @@ def _reopen(last: Incident, signals: Sequence[Signal], now: float, policy: FlowP
     known = [s for s in signals if s.key in closed]
     if not known:
         return None
-    decisions = tuple(_decision(s, now, "ResolvedByPerson" if s.key in closed else "NothingOpen", passed=False, incident=last.id) for s in signals)
+    why = "ResolvedByPerson" if by_person else LEVEL_IS_GOOD
+    decisions = tuple(_decision(s, now, why if s.key in closed else "NothingOpen", passed=False, incident=last.id) for s in signals)
     over = {s.key: s for s in known if s.state is not SignalState.FIRING}
     if not over:
         return Flow(last, (), decisions)
-    return Flow(replace(last, signals={**last.signals, **over}, version=last.version + 1), ("SignalCleared",), decisions)
+    settled = tuple(key for key in last.settled if key not in over)
+    return Flow(replace(last, signals={**last.signals, **over}, settled=settled, version=last.version + 1), ("SignalCleared",), decisions)
+
+
+def _unsettles(signal: Signal, incident: Incident) -> bool:
+    """A forecast that was settled counts again: it cleared, or became worse."""
+    return signal.state is not SignalState.FIRING or _worse(signal, incident)
 
 
 def _worse(signal: Signal, last: Incident) -> bool:
@@ -121,6 +129,7 @@ def _worse(signal: Signal, last: Incident) -> bool:
 def _absorb_into(incident: Incident, signals: Sequence[Signal], now: float, policy: FlowPolicy, *, first: tuple[str, ...]) -> Flow:
     known = dict(incident.signals)
     was_firing = bool(incident.firing)
+    settled = tuple(key for key in incident.settled if not any(s.key == key and _unsettles(s, incident) for s in signals))
     changes = list(first)
     decisions: list[Decision] = []
     for signal in signals:
@@ -130,8 +139,8 @@ def _absorb_into(incident: Incident, signals: Sequence[Signal], now: float, poli
             changes.append(change)
     if not changes:
         return Flow(incident, (), tuple(decisions))
-    firing = [s for s in known.values() if s.state is SignalState.FIRING]
-    incident = replace(incident, signals=known, updated_at=now, version=incident.version + 1)
+    firing = [s for s in known.values() if s.state is SignalState.FIRING and s.key not in settled]
+    incident = replace(incident, signals=known, settled=settled, updated_at=now, version=incident.version + 1)
     if firing and not first:
         changes += _severity_change(incident.severity, _worst(firing))
     if firing:
@@ -210,13 +219,30 @@ def mitigating(incident: Incident, execution: Execution, now: float) -> Flow:
 
 
 def run_ended(incident: Incident, execution: Execution, now: float) -> Flow:
-    """A run is over. The incident goes back to where it was before; only its signals can resolve it."""
+    """A run is over. The incident goes back to where it was before; only its signals can resolve it.
+
+    Where verification found the level good, the forecasts that stand are settled: the level decides, not what was foreseen.
+    """
     if incident.state is not IncidentState.MITIGATING:
         return Flow(incident)
     seen = any(t.state is IncidentState.ACKNOWLEDGED for t in incident.transitions if t.at >= _opened(incident))
     state = IncidentState.ACKNOWLEDGED if seen else IncidentState.OPEN
     moved = _moved(replace(incident, version=incident.version + 1, updated_at=now), state, f"RunEnded {execution.id}", now)
-    return Flow(moved, ("RunEnded",), (_word(incident, now, "mitigate", "RunEnded", passed=True),))
+    decisions = [_word(incident, now, "mitigate", "RunEnded", passed=True)]
+    changes = ["RunEnded"]
+    foreseen = [s for s in moved.firing if s.kind is SignalKind.FORECAST] if _level_is_good(execution) else []
+    if foreseen:
+        moved = replace(moved, settled=(*moved.settled, *(s.key for s in foreseen)))
+        decisions += [_decision(s, now, LEVEL_IS_GOOD, passed=True, incident=incident.id) for s in foreseen]
+        if not moved.firing:
+            moved, changes = _moved(moved, state, RECOVERING, now), [*changes, RECOVERING]
+    return Flow(moved, tuple(changes), tuple(decisions))
+
+
+def _level_is_good(execution: Execution) -> bool:
+    """Verification saw it pass, whoever brought it about."""
+    run = execution.verification
+    return run is not None and (run.judgement is Judgement.HELPED or run.reason == "SelfHealed")
 
 
 def _opened(incident: Incident) -> float:

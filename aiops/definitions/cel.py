@@ -26,6 +26,7 @@ MATCH: Mapping[str, str] = {
     "incident.ageSeconds": "double",
     "incident.signals": "int",
     "incident.tried": "list(string)",
+    "incident.forecast": "bool",
     "target.kind": "string",
     "target.namespace": "string",
     "target.name": "string",

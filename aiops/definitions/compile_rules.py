@@ -50,6 +50,7 @@ def compile_rule(model: RuleModel, source: str, file: str, line: int) -> Rule:
         labels=model.labels,
         summary=model.summary,
         inhibits=tuple(model.inhibits),
+        forecast=model.forecast,
         file=file,
         line=line,
     )

@@ -111,6 +111,7 @@ class RuleModel(Model):
     target: TargetModel | None = None
     labels: Labels = Field(default_factory=dict)
     summary: Summary = ""
+    forecast: bool = Field(default=False, description="what it claims is still to come: once a run's verification found the level good, the claim alone keeps no incident open")
     inhibits: list[Annotated[Labels, Field(min_length=1)]] = Field(
         default_factory=list, description="matchers of the signals on the same target that count for nothing while this one fires"
     )

@@ -34,7 +34,10 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One thing that is wrong with one target. `signals` has the last claim for each key; times are Unix seconds."""
+    """One thing that is wrong with one target. `signals` has the last claim for each key; times are Unix seconds.
+
+    `settled`: keys of forecasts that a verified level has answered; they count no more until they were clear once, or become worse.
+    """
 
     id: str
     fingerprint: str
@@ -52,11 +55,12 @@ class Incident:
     inhibited_by: str = ""
     silenced_by: str = ""
     version: int = 0
+    settled: tuple[str, ...] = ()
 
     @property
     def firing(self) -> tuple[Signal, ...]:
-        """The claims that stand now."""
-        return tuple(s for s in self.signals.values() if s.state is SignalState.FIRING)
+        """The claims that stand now, without forecasts that are settled."""
+        return tuple(s for s in self.signals.values() if s.state is SignalState.FIRING and s.key not in self.settled)
 
     @property
     def active(self) -> bool:

@@ -113,6 +113,7 @@ class Rule:
     """One rule. Durations in seconds. `hold` is YAML's `for`; `clear_hold` is `keepFiringFor`; `stale_after` bounds HOLD.
 
     Dead bands: a departure counts only if it exceeds both the absolute (in the value's unit) and the relative one (share of expected).
+    `forecast`: what it claims is still to come, so after acting the level decides, not whether it still claims it.
     `minimum_volume` with `volume_query`: fewer events than that and the series is not judged.
     """
 
@@ -137,5 +138,6 @@ class Rule:
     labels: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
     inhibits: tuple[Mapping[str, str], ...] = ()
+    forecast: bool = False
     file: str = ""
     line: int = 0

@@ -32,13 +32,14 @@ class SignalState(StrEnum):
 
 
 class SignalKind(StrEnum):
-    """Where the claim comes from; `SIGHT` is about the telemetry itself (dark, stale, partial source)."""
+    """Where the claim comes from; `SIGHT` is about the telemetry itself (dark, stale, partial source), `FORECAST` about what is still to come."""
 
     METRIC = "metric"
     LOG = "log"
     OBJECT = "object"
     ALERT = "alert"
     SIGHT = "sight"
+    FORECAST = "forecast"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ def _begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun) ->
             if now - run.started_at >= desk.settings.patience:
                 return settle(desk, execution, step, run, FORWARD, Result(Outcome.ERROR, "LossOfSight", f"no baseline could be measured: {error}"))
             return defer(desk, execution, run, desk.settings.again_after)
-        if verify.good_already(desk, execution) and not any(r.attempt for r in execution.steps):
+        foreseen = bool(execution.plan.facts.get("incident.forecast"))  # what is only to come finds its level good still
+        if not foreseen and verify.good_already(desk, execution) and not any(r.attempt for r in execution.steps):
             level = execution.verification.baseline if execution.verification else None
             words = f"the level is good before acting: {level:g}" if level is not None else "the level is good before acting"
             return desk.finish(execution, Result(Outcome.SKIPPED, "LevelIsGood", words))

@@ -14,8 +14,8 @@ from aiops.domain.signal import Signal, SignalKind, SignalState
 from aiops.pipeline.board import Board
 from aiops.pipeline.observe import Observer
 
-OURS = frozenset({SignalKind.METRIC, SignalKind.LOG, SignalKind.OBJECT})
-"""Kinds of claims that rules make. Alerts and sight are not ours to expire."""
+OURS = frozenset({SignalKind.METRIC, SignalKind.LOG, SignalKind.OBJECT, SignalKind.FORECAST})
+"""Kinds of claims that rules make. Alerts, those that forecast too, and sight are not ours to expire."""
 
 
 class Leftovers:
@@ -44,7 +44,7 @@ class Leftovers:
     def unknown(self, rules: Iterable[str], now: float) -> tuple[Signal, ...]:
         """Claims of rules that are gone can never clear by themselves."""
         known = set(rules)
-        return tuple(expired(s, now) for i in self._board for s in i.firing if s.kind in OURS and s.rule not in known)
+        return tuple(expired(s, now) for i in self._board for s in i.firing if s.kind in OURS and s.detector != "alertmanager" and s.rule not in known)
 
 
 def expired(signal: Signal, now: float) -> Signal:

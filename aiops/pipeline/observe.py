@@ -135,13 +135,13 @@ class Observer:
         labels = {k: v for k, v in finding.labels.items() if k != "__name__"}
         target, problem = self._target_of(rule, finding, labels)
         evidence = finding.evidence
-        kind = SignalKind.METRIC
+        kind = SignalKind.FORECAST if rule.forecast else SignalKind.METRIC
         if isinstance(rule.query, LogQuery):
             kind = SignalKind.LOG
             if finding.state is SignalState.FIRING:
                 evidence = dataclasses.replace(evidence, lines=self._lines(rule, rule.query, labels, at))
         elif isinstance(rule.query, ObjectQuery):
-            kind = SignalKind.OBJECT
+            kind = SignalKind.FORECAST if rule.forecast else SignalKind.OBJECT
         # What is stored, shown and told of a series is bounded, as it is of an alert; the series is told apart by its hash.
         labels = {k: trimmed(v, MAX_LABEL) for k, v in labels.items()} | dict(rule.labels)
         try:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiops.domain.incident import Incident
+from aiops.domain.signal import SignalKind
 from aiops.domain.target import JsonObject, TargetRef
 from aiops.remediate.objects import ClusterObjects, condition, labels, wanted_replicas
 from aiops.remediate.ownership import replicas_owner
@@ -36,6 +37,7 @@ def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident,
         "incident.ageSeconds": max(0.0, now - incident.opened_at),
         "incident.signals": len(incident.firing),
         "incident.tried": list(tried),
+        "incident.forecast": bool(incident.firing) and all(s.kind is SignalKind.FORECAST for s in incident.firing),
         "target.kind": target.kind,
         "target.namespace": target.namespace,
         "target.name": target.name,

@@ -152,6 +152,7 @@ class Watch:
             "incident.ageSeconds": now - incident.opened_at,
             "incident.signals": len(incident.firing),
             "incident.tried": [],
+            "incident.forecast": False,
             "target.kind": target.kind,
             "target.namespace": target.namespace,
             "target.name": target.name,

@@ -31,7 +31,7 @@ def known(flow: Flow) -> Incident:
 
 def run(*, simulated: bool = False) -> Execution:
     """The two fields of a run that the flow reads."""
-    return cast("Execution", SimpleNamespace(id="run-1", simulated=simulated))
+    return cast("Execution", SimpleNamespace(verification=None, id="run-1", simulated=simulated))
 
 
 def reasons(flow: Flow) -> list[tuple[bool, str]]:

@@ -18,6 +18,7 @@ FACTS: dict[str, Any] = {
     "incident.ageSeconds": 31.0,
     "incident.signals": 2,
     "incident.tried": [],
+    "incident.forecast": False,
     "target.kind": "Deployment",
     "target.namespace": "shop",
     "target.name": "checkout",

@@ -21,6 +21,7 @@ def test_a_healthy_workload() -> None:
         "incident.ageSeconds": 60.0,
         "incident.signals": 3,
         "incident.tried": [],
+        "incident.forecast": False,
         "target.kind": "Deployment",
         "target.namespace": "shop",
         "target.name": "checkout",
