@@ -22,12 +22,15 @@ from aiops.domain.runbook import GuardSpec
 from aiops.domain.signal import SignalKind
 from aiops.domain.target import TargetRef
 from aiops.ports.cluster import Sight
+from aiops.remediate.bucket import Bucket
+from aiops.remediate.freezes import Freeze
 from aiops.remediate.guardrails import FIXED, GUARDS, judge
 from aiops.remediate.guards.contract import GuardInput, GuardLimits
 from aiops.remediate.objects import ClusterObjects
+from aiops.remediate.storm import Storm, StormPolicy
 from tests.unit.remediate.shop import CHECKOUT, Case, Seen, Shop, make_incident, make_plan, run, signal, workload
 
-SHOP = Shop(workload(strategy={"rollingUpdate": {"maxUnavailable": 1}}))
+SHOP = Shop(workload(strategy={"rollingUpdate": {"maxUnavailable": 1}}), workload(name="cart", replicas=6))
 NOW = SHOP.now
 CART = TargetRef("Deployment", "shop", "cart")
 STATES = ["ok", "failing", "partial", "stale", "dark", "unknown"]
@@ -74,6 +77,14 @@ limits = st.builds(
     maximum_per_incident=st.integers(1, 6),
     maximum_per_hour=st.integers(1, 6),
     breaker_failures=st.integers(1, 4),
+    disruption_budget=st.integers(0, 8),
+    disruption_budget_namespace=st.integers(0, 8),
+    maximum_namespace_share=st.floats(0, 1),
+    maximum_cluster_share=st.floats(0, 1),
+    minimum_healthy=st.integers(0, 4),
+    target_bucket=st.builds(Bucket, st.integers(1, 3), st.sampled_from([60.0, 600.0])),
+    loop_limit=st.integers(1, 4),
+    storm=st.builds(StormPolicy, st.integers(2, 6), st.integers(2, 9)),
 )
 
 
@@ -90,6 +101,8 @@ def cases(draw: st.DrawFn) -> tuple[GuardInput, GuardLimits]:
         "cluster": Sight(draw(st.booleans()), NOW - draw(st.floats(0, 900)), {}),
         "paused": draw(st.booleans()),
         "simulated": draw(st.booleans()),
+        "storm": draw(st.sampled_from([Storm(), Storm(NOW - 600, NOW - 500), Storm(NOW - 100)])),
+        "again": draw(st.booleans()),
     }
     return Case(SHOP, plan, GuardSpec(), GuardLimits()).given(**values), draw(limits)
 
@@ -155,11 +168,72 @@ def stricter(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tupl
         maximum_per_incident=max(0, bounds.maximum_per_incident - data.draw(st.integers(0, 3))),
         maximum_per_hour=max(0, bounds.maximum_per_hour - data.draw(st.integers(0, 3))),
         breaker_failures=max(1, bounds.breaker_failures - data.draw(st.integers(0, 3))),
+        disruption_budget=max(0, int(bounds.disruption_budget) - data.draw(st.integers(0, 3))),
+        disruption_budget_namespace=max(0, int(bounds.disruption_budget_namespace) - data.draw(st.integers(0, 3))),
+        maximum_namespace_share=bounds.maximum_namespace_share * data.draw(st.floats(0, 1)),
+        maximum_cluster_share=bounds.maximum_cluster_share * data.draw(st.floats(0, 1)),
+        minimum_healthy=int(bounds.minimum_healthy) + data.draw(st.integers(0, 3)),
+        target_bucket=replace(bounds.target_bucket, every=bounds.target_bucket.every * data.draw(st.floats(1, 3))),
+        loop_limit=max(1, bounds.loop_limit - data.draw(st.integers(0, 3))),
+        storm=replace(bounds.storm, targets=max(1, bounds.storm.targets - data.draw(st.integers(0, 3)))),
     )
     return case, tight
 
 
-@pytest.mark.parametrize("worse", [more_runs, darker, blinder, more_pods, longer_history_unknown, stop, stricter])
+def more_missing(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    """Pods of others that are not ready or on their way out, nodes that are not ready or closed. The target's own say nothing against repairing it."""
+    picture = case.pictures["default"]
+    others = [p for p in picture.pods if picture.workload(p) != CHECKOUT]
+    worse = data.draw(st.lists(st.sampled_from(range(len(others))), unique=True, min_size=1))
+    leaving = data.draw(st.booleans())
+    pods = [*(p for p in picture.pods if picture.workload(p) == CHECKOUT), *(_sick(p, leaving=leaving) if n in worse else p for n, p in enumerate(others))]
+    nodes = {name: _closed(node) if data.draw(st.booleans()) else node for name, node in picture.nodes.items()}
+    return replace(case, pictures={"default": replace(picture, pods=tuple(pods), nodes=nodes)}), bounds
+
+
+def _sick(pod: dict[str, Any], *, leaving: bool) -> dict[str, Any]:
+    if leaving:
+        return {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": "2027-01-01T00:00:00Z"}}
+    return {**pod, "status": {**pod["status"], "conditions": [{"type": "Ready", "status": "False"}]}}
+
+
+def _closed(node: dict[str, Any]) -> dict[str, Any]:
+    return {**node, "spec": {**node.get("spec", {}), "unschedulable": True}}
+
+
+def more_incidents(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    assert case.incidents is not None
+    more = [
+        replace(make_incident(target=replace(CART, name=f"w{n}")), id=f"i{n}", fingerprint=f"f{n}", opened_at=NOW - data.draw(ages))
+        for n in range(data.draw(st.integers(1, 8)))
+    ]
+    return replace(case, incidents=(*case.incidents, *more)), bounds
+
+
+def stormier(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    assert case.storm is not None
+    begun = case.storm if case.storm.since is not None else Storm(NOW - data.draw(ages))
+    return replace(case, storm=begun), bounds
+
+
+def another_at_work(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    """A run of ours that is about to take pods elsewhere."""
+    assert case.active is not None
+    plan = make_plan(data.draw(st.sampled_from(["restart", "rollback", "unheard-of"])), target=CART, runbook="c")
+    return replace(case, active=[*case.active, run(999, plan=plan, at=NOW, state=ExecutionState.RUNNING)]), bounds
+
+
+def frozen(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
+    more = Freeze("f", data.draw(st.sampled_from([(), ("sh*",), ("bank",)])), begins=NOW - data.draw(ages), ends=NOW + data.draw(ages))
+    return case, replace(bounds, freezes=(*bounds.freezes, more))
+
+
+WORSE = [
+    more_runs, darker, blinder, more_pods, longer_history_unknown, stop, stricter, more_missing, more_incidents, stormier, another_at_work, frozen,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("worse", WORSE)
 @settings(max_examples=80, deadline=None)
 @given(case=cases(), data=st.data())
 def test_more_harm_never_turns_a_refusal_into_permission(worse: Worse, case: tuple[GuardInput, GuardLimits], data: st.DataObject) -> None:
@@ -169,7 +243,7 @@ def test_more_harm_never_turns_a_refusal_into_permission(worse: Worse, case: tup
 
 
 @settings(max_examples=60, deadline=None)
-@given(case=cases(), field=st.sampled_from(["executions", "history_since", "of_incident", "active", "incidents", "silences", "cluster", "paused"]))
+@given(case=cases(), field=st.sampled_from(["executions", "history_since", "of_incident", "active", "incidents", "silences", "cluster", "paused", "storm"]))
 def test_missing_information_never_allows(case: tuple[GuardInput, GuardLimits], field: str) -> None:
     given_input, bounds = case
     nothing: dict[str, Any] = {field: None}
@@ -182,6 +256,18 @@ def test_objects_that_are_missing_never_allow(case: tuple[GuardInput, GuardLimit
     given_input, bounds = case
     nothing: dict[str, Any] = {part: None}
     assert refusing(given_input, bounds) <= refusing(replace(given_input, objects=replace(given_input.objects, **nothing)), bounds)
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases(), part=st.sampled_from(["pods", "nodes", "owners", "everything"]))
+def test_a_picture_of_the_cluster_that_is_missing_never_allows(case: tuple[GuardInput, GuardLimits], part: str) -> None:
+    given_input, bounds = case
+    picture = given_input.pictures["default"]
+    lacking = {"pods": replace(picture, pods=()), "nodes": replace(picture, nodes={}), "owners": replace(picture, owners={})}
+    pictures = {"default": lacking[part]} if part in lacking else {}
+    before, after = refusing(given_input, bounds), refusing(replace(given_input, pictures=pictures), bounds)
+    # Without owners the others' pods are counted by nobody; then what the plan itself would take cannot be counted either, and that refuses.
+    assert before - after <= ({"disruption-budget"} if part == "owners" and "blast-radius" in after else set()), (before, after)
 
 
 json = st.recursive(
