@@ -18,9 +18,12 @@ from hypothesis import strategies as st
 
 from aiops.adapters.store import open_store
 from aiops.domain.command import CommandKind
-from aiops.domain.errors import ClusterUnavailableError, InvalidError
+from aiops.domain.errors import ClusterUnavailableError, ConflictError, InvalidError
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.outcome import Outcome
+from aiops.domain.plan import PlannedUndo
+from aiops.domain.runbook import OnFailure, Retry, UndoMode
+from aiops.domain.target import TargetRef
 from aiops.execution.actions.contract import STAMP
 from tests.unit.execution.stage import VERIFY, Stage, deployment, scale, step
 
@@ -75,7 +78,26 @@ class Story:
     messages: int = 0
     verify: Any = None
     level: float = 0.1
+    refusals: int = 0
 
+
+class Busy:
+    """A writer that the server tells at first that the object is busy."""
+
+    def __init__(self, writer: Any, refusals: int) -> None:
+        self._writer, self._left = writer, refusals
+
+    def patch(self, *args: Any, **options: Any) -> Any:
+        if self._left:
+            self._left -= 1
+            raise ConflictError("Conflict", "busy", 409)
+        return self._writer.patch(*args, **options)
+
+
+AGAIN = Retry(limit=3, initial=2)
+GONE = TargetRef("Deployment", "shop", "gone")
+ITEMS = tuple(scale("+1", name=f"grow[{n}]", part_of="grow", needs=("ask",), retry=AGAIN) for n in range(2))
+ASK = step("suspend", name="ask", arguments={"question": "how many?", "type": "int", "for": 4.0, "default": "5"})
 
 STORIES = {
     "scale": Story((scale("+50%"),), Outcome.SUCCEEDED, replicas=3),
@@ -87,6 +109,17 @@ STORIES = {
         Outcome.SUCCEEDED, replicas=4, messages=1,
     ),
     "undone": Story((scale("+2"), step("rollback")), Outcome.FAILED, verify=VERIFY, level=0.9),
+    "parts": Story(  # a question, two items one after the other of which one is refused at first, and what was answered at the end
+        (ASK, *ITEMS, step("collect", name="grow", needs=("grow[0]", "grow[1]"), collects=("grow[0]", "grow[1]"), parallel=1),
+         step("scale", name="set", arguments={"to": "{{ steps.ask.output.answer }}"}, late=("to",), needs=("grow",))),
+        Outcome.SUCCEEDED, replicas=5, messages=1, refusals=1,
+    ),
+    "branches": Story(  # two branches, a retry and a wait, then a step that fails: everything is taken back, one step by an action of its own
+        (scale("+1", name="a", retry=AGAIN), step("wait", arguments={"for": 3}), step("restart", name="b", needs=("wait",), undo=PlannedUndo(UndoMode.NONE)),
+         step("notify", arguments={"message": "both"}, needs=("a", "wait"), undo=PlannedUndo(UndoMode.OWN, "notify", {"message": "taken back"})),
+         scale(name="end", needs=("a", "b", "notify"), target=GONE, on_failure=OnFailure.UNDO)),
+        Outcome.FAILED, messages=2, refusals=1,
+    ),
 }
 
 
@@ -97,7 +130,7 @@ def set_up(story: Story, fate: Fate) -> tuple[Stage, Execution]:
     stage.pass_time(20)
     execution = stage.submit(*story.steps, verify=story.verify)
     stage.reader = Mortal(stage.memory.reader, fate, ("get", "list"))
-    stage.writer = Mortal(stage.memory.writer(), fate, ("patch",))
+    stage.writer = Mortal(Busy(stage.memory.writer(), story.refusals), fate, ("patch",))
     return stage, execution
 
 
@@ -128,8 +161,9 @@ def effects(stage: Stage) -> Counter[str]:
 
 
 def expected_effects(story: Story) -> set[str]:
-    forward = {s.name for s in story.steps if s.action in ("scale", "restart", "rollback")}
-    return forward | {f"{name}~undo" for name in forward} if story.outcome is Outcome.FAILED else forward
+    acting = [s for s in story.steps if s.action in ("scale", "restart", "rollback") and s.target is not GONE]
+    back = {f"{s.name}~undo" for s in acting if story.outcome is Outcome.FAILED and s.undo.mode is UndoMode.AUTO}
+    return {s.name for s in acting} | back
 
 
 def assert_as_told(stage: Stage, execution: Execution, story: Story) -> None:
