@@ -14,6 +14,8 @@ import msgspec
 
 from aiops.adapters.clock import SystemClock
 from aiops.adapters.store import open_store
+from aiops.app.whys import Why, explained
+from aiops.definitions.loader import Definitions
 from aiops.domain.command import Command, CommandKind
 from aiops.domain.decision import Decision
 from aiops.domain.errors import CommandError
@@ -24,6 +26,7 @@ from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal
 from aiops.domain.target import parse_target
 from aiops.pipeline.autonomy import Standing, look, report_rows, said_of
+from aiops.pipeline.killswitch import PAUSED
 from aiops.ports.clock import Clock
 from aiops.ports.storage import Changes, Store
 from aiops.remediate.autonomy import AutonomyPolicy
@@ -78,6 +81,13 @@ class Desk:
         except ValueError as error:
             raise CommandError(str(error)) from error
         return self._store.decisions(target=str(ref), since=self._clock.now() - since, limit=limit)
+
+    def explain(self, target: str, settings: Settings, definitions: Definitions, *, since: float, limit: int = 100) -> Why:
+        """The record of a target sorted by what it means, and what is missing. Raises CommandError on a text that is no target."""
+        decisions = self.why(target, since=since, limit=limit)
+        value = self._store.value(PAUSED)
+        paused = f"paused by {value.get('by', 'somebody')}: {value.get('reason') or 'no reason given'}" if isinstance(value, dict) else ""
+        return explained(parse_target(target), decisions, definitions, clusters=bool(settings.clusters), paused=paused)
 
     def reviews(self, *, unmarked: bool, limit: int = 50) -> Sequence[tuple[Execution, Review | None]]:
         """Simulated runs with a person's mark, newest first."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aiops.cli.common import ConfigOption, Output, OutputOption, desk, err, out, print_json, safe, when
+from aiops.cli.common import ConfigOption, Output, OutputOption, desk, err, exit_codes, out, print_json, safe, when
 from aiops.domain.command import CommandKind
 
 
@@ -53,15 +53,32 @@ def why(
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Why something was done about TARGET, or why not: namespace/kind/name, for example shop/deployment/checkout; what has no namespace is kind/name."""
+    """Why something was done about TARGET, or why not, and what is missing: namespace/kind/name, for example shop/deployment/checkout; what has no namespace is kind/name."""
+    from aiops.app.check import load
+    from aiops.app.config import read_settings
+
+    with exit_codes():
+        settings = read_settings(config)
+        definitions = load(settings)
     with desk(config) as d:
-        found = d.why(target, since=since * 3600, limit=limit)
+        found = d.explain(target, settings, definitions, since=since * 3600, limit=limit)
     if output is Output.JSON:
         print_json(found)
         return
-    if not found:
+    sections = (
+        ("claims", found.claims), ("matched", found.matched), ("suppressed", found.suppressed), ("refused", found.refused), ("did not fit", found.unfit),
+        ("done", found.done),
+    )
+    if not any(decisions for _, decisions in sections):
         out.print(safe(f"nothing was decided about {target} in the last {since:g} hours: no rule made a claim about it"))
-    for decision in found:
-        mark = "passed " if decision.passed else "dropped"
-        again = f" ({decision.count} times, last {when(decision.last_at)})" if decision.count > 1 else ""
-        out.print(safe(f"{when(decision.at)}  {decision.stage.value:<8} {mark} {decision.subject}: {decision.reason}  {decision.detail}{again}"))
+    for name, decisions in sections:
+        if decisions:
+            out.print(f"{name}, newest first")
+        for decision in decisions:
+            mark = "passed " if decision.passed else "dropped"
+            again = f" ({decision.count} times, last {when(decision.last_at)})" if decision.count > 1 else ""
+            out.print(safe(f"  {when(decision.at)}  {decision.stage.value:<8} {mark} {decision.subject}: {decision.reason}  {decision.detail}{again}"))
+    if found.missing:
+        out.print("missing")
+    for words in found.missing:
+        out.print(safe(f"  {words}"))
