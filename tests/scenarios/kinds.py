@@ -176,6 +176,12 @@ def _backlog(draw: Draw) -> Document:
     return _fault(draw, "queue-backlog", effects, "growth >= 1.4", REPLICAS, endsWhenCured=False, objective=f"failing < 0.05 and queue < {most}")
 
 
+def _drift(draw: Draw) -> Document:
+    draw.service["scheduler"] = draw.random.choice(("pack-model", "spread-model"))
+    curve = {"shape": "ramp", "to": draw.between(2.3, 4.0), "over": draw.between(10, 60)}
+    return _fault(draw, "scheduler-drift", [{"what": "placement", "curve": curve}], "podsOfScheduler == 0 and rolledOut", TEMPLATE, endsWhenCured=False)
+
+
 def _image(draw: Draw) -> Document:
     return _fault(draw, "crash-loop-by-image", [{"what": "release", "fails": "pull"}], BACK, TEMPLATE)
 
@@ -257,7 +263,7 @@ FREEZE = FreezeSettings(name="end of the year", rrule="FREQ=DAILY;BYHOUR=0,12;BY
 Maker = Callable[[Draw], Document]
 CURABLE: Mapping[str, Maker] = {
     "traffic-surge": _surge, "slow-ramp": _ramp, "memory-leak": _leak, "stuck-pod": _stuck, "bad-release": _release, "bad-configuration": _configuration,
-    "stale-cache": _cache, "oom-by-limit": _limit, "sick-node": _node, "disk-filling": _disk, "queue-backlog": _backlog, "crash-loop-by-image": _image,
+    "stale-cache": _cache, "oom-by-limit": _limit, "sick-node": _node, "disk-filling": _disk, "queue-backlog": _backlog, "scheduler-drift": _drift, "crash-loop-by-image": _image,
 }  # fmt: skip
 HANDS_OFF: Mapping[str, Maker] = {
     "dependency-outage": _dependency, "dark-telemetry": _dark, "deploy-under-way": _deploy, "person-reverting": _reverting, "healthy-surge": _healthy,

@@ -92,6 +92,8 @@ def _pod(pod: Pod, add: object) -> None:
     place = {"namespace": pod.namespace, "pod": pod.name}
     if pod.node:
         add("kube_pod_info", 1.0, node=pod.node, **place)
+    for claim in pod.claims:
+        add("kube_pod_spec_volumes_persistentvolumeclaims_info", 1.0, persistentvolumeclaim=claim, **place)
     for phase in PHASES:
         add("kube_pod_status_phase", float(pod.phase == phase), phase=phase, **place)
     for container in pod.containers:

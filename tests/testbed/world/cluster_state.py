@@ -53,6 +53,8 @@ class Pod:
     """What it is configured with: `NAME=value` for each variable, `configMap/NAME` for each ConfigMap it takes variables from."""
     scheduler: str = ""
     """The scheduler that places it, empty for the default one."""
+    claims: tuple[str, ...] = ()
+    """PersistentVolumeClaims that it mounts."""
 
     @property
     def restarts(self) -> int:
@@ -166,6 +168,7 @@ def read_pod(obj: Any) -> Pod:
         containers=tuple(_container(spec_of, statuses.get(spec_of["name"]) or {}) for spec_of in containers),
         marks=marks_of(containers[0]) if containers else frozenset(),
         scheduler=_scheduler(spec),
+        claims=tuple(v["persistentVolumeClaim"]["claimName"] for v in spec.get("volumes") or () if "persistentVolumeClaim" in v),
     )
 
 

@@ -13,6 +13,8 @@ CONTAINER = "app"
 READY_AFTER = "testbed.aiops/ready-after"
 RUN_FOR = "testbed.aiops/run-for"
 BACK_OFF = "testbed.aiops/back-off"
+CLEANUP = "aiops/cleanup-job"
+"""The label by which a workload names the CronJob that cleans up after it."""
 
 
 def deployment(service: Service) -> dict[str, Any]:
@@ -29,7 +31,8 @@ def deployment(service: Service) -> dict[str, Any]:
         pod["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": service.volume.claim}}]
         container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
     template = {"metadata": {"labels": labels, "annotations": {READY_AFTER: span(service.startup)}}, "spec": pod}
-    meta: dict[str, Any] = {"name": service.name, "namespace": service.namespace, "labels": labels}
+    own = labels | ({CLEANUP: service.volume.cleanup} if service.volume is not None else {})
+    meta: dict[str, Any] = {"name": service.name, "namespace": service.namespace, "labels": own}
     if service.annotations:
         meta["annotations"] = dict(service.annotations)
     spec = {"replicas": service.replicas, "selector": {"matchLabels": {"app": service.name}}, "template": template}

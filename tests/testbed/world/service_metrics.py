@@ -32,7 +32,7 @@ class ServiceExporter:
                 self._labels = self._make()
             self._slots = slots
         count = len(slots.pods)
-        own = [np.array([model.queue]), *model.caches.values()]
+        own = [np.array([model.queue, *([model.drift] if model.service.scheduler else [])]), *model.caches.values()]
         if not count:
             return self._labels, np.concatenate(own)
         busy = np.where(slots.ready, slots.busy, 0.0)
@@ -58,6 +58,8 @@ class ServiceExporter:
                     add("http_client_requests_total", pod=pod.name, dependency=dependency.name, code=code)
             add("worker_utilization_ratio", pod=pod.name)
         add("queue_length", queue=service.queue or "requests")
+        if service.scheduler:
+            add("scheduler_model_psi")
         for cache in service.caches:
             for result in RESULTS:
                 add("cache_requests_total", cache=cache.name, result=result)

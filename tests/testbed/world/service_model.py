@@ -27,6 +27,8 @@ _NOISE_TIME = 10.0
 """Seconds that the noise of the load remembers."""
 _LATE = 10.0
 """Seconds over which `failing` and `latency` are averaged."""
+USUAL_DRIFT, _DRIFT = 0.03, 0.2
+"""The index of a scheduler's model that does well, and how much it rises for each time over that its placements make requests longer."""
 _FULL = 0.999
 """Used share of a volume from which on every request fails: nothing can be written."""
 
@@ -104,6 +106,8 @@ class ServiceModel:
         self.slots = Slots((), len(service.dependencies), None)
         self.caches = {cache.name: np.zeros(3) for cache in service.caches}
         self.queue = 0.0
+        self.drift = USUAL_DRIFT
+        """Population stability index of the model by which the service's own scheduler places its pods."""
         self.pending = 0
         """Messages of the queue that nobody took yet."""
         self.written, self._cleanable = (service.volume.used * service.volume.size if service.volume else 0.0), 0.0
@@ -151,6 +155,7 @@ class ServiceModel:
         tick.asked = {d.name: tick.rate * d.calls for d in self.service.dependencies if d.service is not None}
         self._use(in_flight, influence.pods, now, dt, wait, tick)
         self._write(influence, dt)
+        self.drift = USUAL_DRIFT + _DRIFT * max([e.service_time - 1.0 for e in influence.pods if e.scheduler], default=0.0)
         return tick
 
     def _load(self, now: float, dt: float) -> float:

@@ -1,0 +1,30 @@
+"""Five seeds of each kind in which acting is wrong: nothing is written. And without what holds back something is, or the kind would test nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.arena import play, play_scene
+from tests.scenarios.kinds import HANDS_OFF, quiet_scene
+
+SEEDS = range(1, 6)
+
+
+@pytest.mark.parametrize("kind", HANDS_OFF)
+def test_nothing_wrong_is_written(kind: str) -> None:
+    assert [played.wrong for played in (play(kind, seed) for seed in SEEDS)] == [()] * len(SEEDS)
+
+
+@pytest.mark.parametrize("kind", HANDS_OFF)
+def test_without_safety_something_wrong_is_written(kind: str) -> None:
+    assert any(play(kind, seed, "none").wrong for seed in SEEDS)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_where_nothing_is_wrong_nothing_is_done(seed: int) -> None:
+    story = play_scene(quiet_scene(seed, lasts=1200.0), seed, curable=False)
+    try:
+        assert story.store.executions() == [], story.told()
+        assert not [write for write in story.world.writes() if write.user == "aiops"]
+    finally:
+        story.store.close()
