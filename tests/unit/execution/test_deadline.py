@@ -47,6 +47,8 @@ def test_whether_an_effect_happened_is_found_out_before_the_end(stage, undone):
     dark = [True]
 
     class Silent:
+        list = reader.list
+
         def get(self, ref):
             if stage.writes and dark[0]:
                 raise ClusterUnavailableError("Timeout", "no answer")

@@ -121,6 +121,8 @@ def test_an_answer_nobody_foresaw_is_an_error_with_its_reason(stage):
 
 def test_objects_of_a_strange_shape_are_an_error_not_a_crash(stage):
     class Strange:
+        list = stage.memory.reader.list
+
         def get(self, _ref):
             return {"metadata": {}}
 
