@@ -44,7 +44,7 @@ unit: dev
 
 test: lint
 	$(BIN)/python -m tests.testbed build
-	$(BIN)/python -m pytest tests -q -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --durations=15
+	$(BIN)/python -m pytest tests -q -n 4 --dist loadscope --no-loadscope-reorder --cov --cov-report=term:skip-covered --durations=15
 
 testbed: dev
 	$(BIN)/python -m tests.testbed
