@@ -17,6 +17,7 @@ from itertools import chain
 import msgspec
 import numpy as np
 from msgspec import UNSET, Raw, Struct, UnsetType
+from numpy.typing import NDArray
 
 from aiops.adapters.prometheus.labels import LabelColumn, LabelTable, Offsets, SharedLabels
 from aiops.domain.series import Floats, Labels
@@ -29,6 +30,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?Inf|Na
 # Annotations of PromQL speak about the query; every other warning is about data that the server could not reach.
 _ABOUT_QUERY = ("PromQL warning:", "PromQL info:")
 _QUOTE, _COLON, _END = b'":]'
+Bools = NDArray[np.bool_]
 _BEFORE, _AFTER = b'{"metric":{', (b'},"value":[', b'},"values":[')
 
 
@@ -116,6 +118,13 @@ class AnswerDecoder:
         self._columns: list[Floats] = []
         self._series: list[tuple[Labels, Floats, Floats]] = []
         self._histograms = 0
+        self._room = np.empty((2, 0), dtype=np.bool_)
+
+    def _scratch(self, n: int) -> tuple[Bools, Bools]:
+        """Two arrays of n flags, the same memory for each piece: to touch new pages costs more than to compare."""
+        if self._room.shape[1] < n:
+            self._room = np.empty((2, n + n // 4), dtype=np.bool_)
+        return self._room[0, :n], self._room[1, :n]
 
     def feed(self, piece: bytes) -> None:
         """The next bytes of the body, cut anywhere."""
@@ -183,7 +192,7 @@ class AnswerDecoder:
         except msgspec.ValidationError:
             self._add_strict_points(array)
             return
-        found = _label_sets(array, len(items), _AFTER[0])
+        found = _label_sets(array, len(items), _AFTER[0], self._scratch)
         if found is None:
             self._add_strict_points(array)
             return
@@ -207,7 +216,7 @@ class AnswerDecoder:
         except msgspec.ValidationError:
             self._add_strict_lines(array)
             return
-        found = _label_sets(array, len(items), _AFTER[1])
+        found = _label_sets(array, len(items), _AFTER[1], self._scratch)
         if found is None:
             self._add_strict_lines(array)
             return
@@ -253,7 +262,7 @@ def partial(answer: Envelope) -> bool:
     return answer.is_partial or answer.partial_response or any(not w.startswith(_ABOUT_QUERY) for w in answer.warnings or [])
 
 
-def _label_sets(array: bytearray, n: int, after: bytes) -> tuple[Offsets, Offsets] | None:
+def _label_sets(array: bytearray, n: int, after: bytes, scratch: Callable[[int], tuple[Bools, Bools]]) -> tuple[Offsets, Offsets] | None:
     """Where the label sets of n series stand in a well-formed array, if each is surely an object of texts; None where that cannot be told.
 
     A key ends in `":`. What follows is a quote for each label; of the others there are exactly two for each series, in turn a brace (its label set) and
@@ -269,9 +278,10 @@ def _label_sets(array: bytearray, n: int, after: bytes) -> tuple[Offsets, Offset
             raise ValueError("not UTF-8") from None
     octets = np.frombuffer(array, np.uint8)
     # Whole-array comparisons run at the speed of memory; picking places comes last, when few are left.
-    keys = octets[1:-1] == _COLON
-    keys &= octets[2:] != _QUOTE
-    keys &= octets[:-2] == _QUOTE
+    keys, other = scratch(len(array) - 2)
+    np.equal(octets[1:-1], _COLON, out=keys)
+    keys &= np.not_equal(octets[2:], _QUOTE, out=other)
+    keys &= np.equal(octets[:-2], _QUOTE, out=other)
     at = np.flatnonzero(keys) + 1
     if at.size != 2 * n:
         return None
