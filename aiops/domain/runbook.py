@@ -34,8 +34,8 @@ class EffectClass(StrEnum):
     NONE = "none"
 
 
-REPEATABLE = (EffectClass.NONE, EffectClass.CONVERGENT, EffectClass.NAMED)
-"""Effects after which another try may follow: none, one that repeating does not change, one with a name of its own."""
+REPEATABLE = (EffectClass.NONE, EffectClass.CONVERGENT)
+"""Effects after which another try may follow: none, and one that repeating does not change. A named one would only be found again."""
 
 
 class OnFailure(StrEnum):

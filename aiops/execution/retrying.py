@@ -1,7 +1,7 @@
 """Whether a step is tried again, and when. Pure.
 
-Trying again before anything happened is always harmless; after an effect it is so only where a second one does not add up or is a thing of its
-own, so stamped, uid-bound and at-most-once effects are never repeated. Neighbours: `settling` asks; `definitions` refuses what can not be.
+Trying again before anything happened is always harmless; after an effect it is so only where a second one does not add up, so stamped, named,
+uid-bound and at-most-once effects are never repeated. Neighbours: `settling` asks; `definitions` refuses what can not be.
 """
 
 from __future__ import annotations

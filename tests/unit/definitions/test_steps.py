@@ -156,7 +156,7 @@ def test_retries_undoing_and_a_deadline(tmp_path: Path) -> None:
         ("retry: {on: [sometimes]}", "6: steps[0].retry.on[0]: 'sometimes' is not allowed; it must match ^(transient|failed|error|timeout|[A-Z][A-Za-z]{1,60})$"),
         (
             "retry: {on: [timeout]}",
-            "6: steps[0].retry.on: restart may have had its effect by then, and a second would add up; timeout is for actions whose effect is none, ",
+            "6: steps[0].retry.on: restart may have had its effect by then, and a second would add up; timeout is for actions whose effect is none, convergent",
         ),
         ("undo: never", "6: steps[0].undo: 'never' is not allowed; allowed: auto, none"),
         ("undo: {action: rstart}", "6: steps[0].undo.action: no action 'rstart'; did you mean 'restart'? allowed: "),

@@ -92,7 +92,7 @@ def test_work_that_is_late_may_be_begun_anew_with_its_whole_time(stage):
     assert (done.result.outcome, len(action.keys)) == (Outcome.SUCCEEDED, 2)
 
 
-@pytest.mark.parametrize("effect", [EffectClass.STAMPED, EffectClass.UID, EffectClass.AT_MOST_ONCE])
+@pytest.mark.parametrize("effect", [EffectClass.STAMPED, EffectClass.NAMED, EffectClass.UID, EffectClass.AT_MOST_ONCE])
 def test_an_effect_that_would_add_up_is_never_repeated(stage, effect):
     action = Scripted(failed(), Done(), effect=effect)
     done = play(stage, action, Retry(limit=5, on=("failed", "error", "timeout", "Broken")))
