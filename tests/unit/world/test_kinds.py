@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiops.domain.target import TargetRef
 from tests.testbed.world.virtual import VirtualWorld
-from tests.unit.world.helpers import deployment, failing, new_world, run, value
+from tests.unit.world.helpers import deployment, failing, new_world, run, slowest, value
 
 SET_LIMIT = [{"op": "replace", "path": "/spec/template/spec/containers/0/resources/limits/memory", "value": "768Mi"}]
 
@@ -105,6 +105,20 @@ def test_pods_of_a_sick_node_serve_nobody_and_are_cured_elsewhere() -> None:
     assert [write.name for write in world.episode("sick-node").wrong] == [healthy["metadata"]["name"]], "it stood on no sick node"
 
 
+def test_a_volume_is_cleaned_by_a_job_that_the_workload_names() -> None:
+    world = new_world()
+    world.switch_on("disk-filling")
+    run(world, 120)
+    name = world.cluster.reader.get(deployment("recommender"))["metadata"]["labels"]["aiops/cleanup-job"]
+    template = world.cluster.reader.get(TargetRef("CronJob", "shop", name))["spec"]["jobTemplate"]
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "clean-now", "namespace": "shop"}, "spec": template["spec"]}
+    world.cluster.writer("someone").create("Job", "shop", job)
+    run(world, 200)
+    used = 'kubelet_volume_stats_used_bytes{persistentvolumeclaim="recommender-data"} / kubelet_volume_stats_capacity_bytes'
+    assert value(world, used) < 0.55
+    recovered(world, "disk-filling")
+
+
 def test_a_full_volume_fails_every_request() -> None:
     world = new_world()
     world.switch_on("disk-filling")
@@ -178,6 +192,44 @@ effects: [{what: person, does: reverts, delay: 20s}, {what: load, after: 60s, cu
 cures: never
 allowed: [{verb: patch, resource: deployments, fields: [spec.replicas], times: 1}]
 """
+
+
+PLACED = """
+apiVersion: aiops-testbed/v1
+kind: Service
+name: quokka
+namespace: zoo
+replicas: 3
+workers: 8
+serviceTime: 50ms
+load: {rate: 40}
+scheduler: pack-model
+---
+apiVersion: aiops-testbed/v1
+kind: Fault
+name: bad-places
+service: quokka
+effects: [{what: placement, curve: {to: 3}}]
+cures: podsOfScheduler == 0 and rolledOut
+endsWhenCured: false
+allowed: [{verb: patch, resource: deployments, fields: [spec.template.spec.schedulerName]}]
+"""
+
+
+def test_what_a_scheduler_with_a_bad_model_placed_is_slow(tmp_path: Path) -> None:
+    (tmp_path / "any.yaml").write_text(PLACED)
+    world = new_world(services=tmp_path, faults=tmp_path)
+    usual = slowest(world, "quokka")
+    assert value(world, 'scheduler_model_psi{workload="quokka"}') < 0.1
+    world.switch_on("bad-places")
+    run(world, 60)
+    assert value(world, 'scheduler_model_psi{workload="quokka"}') > 0.25
+    assert slowest(world, "quokka") > 2 * usual
+    back = [{"op": "replace", "path": "/spec/template/spec/schedulerName", "value": "default-scheduler"}]
+    world.cluster.writer("someone").patch(deployment("quokka", "zoo"), back)
+    run(world, 180)
+    assert slowest(world, "quokka") < 1.5 * usual
+    recovered(world, "bad-places")
 
 
 def own_world(folder: Path) -> VirtualWorld:
