@@ -137,6 +137,12 @@ class Plan:
         return step.target or self.target
 
     @property
+    def calls(self) -> tuple[tuple[str, TargetRef], ...]:
+        """Every action that the plan may carry out and what on: of its steps, and of what the runbook names to take them back."""
+        back = [(s.undo.action, s.undo.target or self.target_of(s)) for s in self.steps if s.undo.mode is UndoMode.OWN]
+        return (*((s.action, self.target_of(s)) for s in self.steps), *back)
+
+    @property
     def targets(self) -> tuple[TargetRef, ...]:
         """Everything that the plan works on: the incident's target first, each once."""
         undone = (step.undo.target for step in self.steps if step.undo.target is not None)

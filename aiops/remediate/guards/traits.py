@@ -89,22 +89,22 @@ def traits(action: str) -> Traits:
 
 def acts(plan: Plan) -> bool:
     """False if the plan only waits and tells."""
-    return any(traits(s.action).acts for s in plan.steps)
+    return any(traits(action).acts for action, _ in plan.calls)
 
 
 def writes(plan: Plan, target: TargetRef | None = None) -> frozenset[str]:
     """All fields of its targets (or of one of them) that the plan sets."""
-    return frozenset().union(*(traits(s.action).writes for s in plan.steps if target is None or plan.target_of(s) == target))
+    return frozenset().union(*(traits(action).writes for action, on in plan.calls if target is None or on == target))
 
 
 def acted_on(plan: Plan) -> tuple[TargetRef, ...]:
-    """The targets of steps that do more than tell, each once; in the plan's order."""
-    return tuple(dict.fromkeys(plan.target_of(s) for s in plan.steps if traits(s.action).acts))
+    """The targets of what does more than tell, steps and what takes them back, each once; in the plan's order."""
+    return tuple(dict.fromkeys(on for action, on in plan.calls if traits(action).acts))
 
 
 def disruptive(plan: Plan) -> bool:
     """Whether any step takes pods away or a node out of service."""
-    return any(traits(s.action).disrupts is not Disrupts.NONE or traits(s.action).withdraws for s in plan.steps)
+    return any(traits(action).disrupts is not Disrupts.NONE or traits(action).withdraws for action, _ in plan.calls)
 
 
 def related(one: Plan, other: Plan) -> bool:

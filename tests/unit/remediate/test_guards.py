@@ -10,7 +10,8 @@ import pytest
 from aiops.domain.execution import ExecutionState, StepRun, StepState
 from aiops.domain.incident import IncidentState, Silence
 from aiops.domain.outcome import GuardMode, Outcome, Result
-from aiops.domain.runbook import GuardSpec
+from aiops.domain.plan import PlannedUndo
+from aiops.domain.runbook import GuardSpec, UndoMode
 from aiops.domain.signal import SignalKind
 from aiops.domain.target import TargetRef
 from aiops.ports.cluster import Sight
@@ -71,6 +72,15 @@ def test_protected_namespaces_even_if_a_runbook_switches_the_guard_off(case: Cas
     case.guards = GuardSpec(modes=dict.fromkeys(guardrails.GUARDS, GuardMode.OFF))
     assert case.refused() == {"protected-namespace": "ProtectedNamespace"}
     assert set(case.verdicts()) == guardrails.FIXED
+
+
+@pytest.mark.parametrize("action", ["scale", "notify"])
+def test_what_takes_a_step_back_is_judged_like_a_step(case: Case, action: str) -> None:
+    elsewhere = TargetRef("Deployment", "kube-system", "dns")
+    plan = make_plan()
+    undo = PlannedUndo(UndoMode.OWN, action, {"to": 1}, target=elsewhere)
+    case.plan = replace(plan, steps=(replace(plan.steps[0], undo=undo),))
+    assert case.verdicts()["protected-namespace"].allowed == (action == "notify")
 
 
 @pytest.mark.parametrize(
