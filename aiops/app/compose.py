@@ -40,6 +40,7 @@ from aiops.pipeline.guarding import Guarding
 from aiops.pipeline.housekeeping import Housekeeping
 from aiops.pipeline.killswitch import LOOK_EVERY, ConfigMapKey, KillSwitch, SignalSwitch
 from aiops.pipeline.observe import Observer
+from aiops.pipeline.orders import Orders
 from aiops.pipeline.poller import Poller, Sources
 from aiops.pipeline.storming import Storming
 from aiops.pipeline.triage import Triage
@@ -85,6 +86,7 @@ class Core:
     flow: Flow
     executor: Executor
     commands: Commands
+    orders: Orders
     board: Board
     watch: Watchfulness
     paused: KillSwitch
@@ -124,12 +126,12 @@ def assemble(
     autonomy = Autonomy(
         o.store, o.clock, o.telemetry, autonomy_policy(settings), manual=settings.report.manual_fix, report_window=settings.report.window,
     )
-    decider = Decider(
-        DeciderParts(
-            store=o.store, views=dict(o.views), guarding=guarding, executor=executor, render=render, convert=convert, schedule=o.schedule,
-            clock=o.clock, telemetry=o.telemetry, autonomy=autonomy, simulated=dry_run, cooldown=settings.guards.cooldown,
-        )
+    parts = DeciderParts(
+        store=o.store, views=dict(o.views), guarding=guarding, executor=executor, render=render, convert=convert, schedule=o.schedule,
+        clock=o.clock, telemetry=o.telemetry, autonomy=autonomy, simulated=dry_run, cooldown=settings.guards.cooldown,
     )
+    decider = Decider(parts)
+    orders = Orders(parts, lambda: decider.runbooks)
     incidents = settings.incidents
     policy = FlowPolicy(resolve_after=incidents.resolve_after, flap_window=incidents.flap_window, max_flaps=incidents.flap_limit)
     flow = Flow(
@@ -137,7 +139,7 @@ def assemble(
             clock=o.clock, schedule=o.schedule, store=o.store, telemetry=o.telemetry, board=board,
             poller=Poller(o.sources, o.clock, o.telemetry),
             observer=Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry),
-            triage=Triage(board, o.store, policy), decider=decider, autonomy=autonomy,
+            triage=Triage(board, o.store, policy), decider=decider, autonomy=autonomy, orders=orders,
             announcer=Announcer(routes, dry_run=dry_run, external_url=settings.web.external_url),
             courier=Courier(o.store, o.notifier, o.clock, o.telemetry), watch=watch, storming=storming,
             housekeeping=Housekeeping(o.store, o.clock, o.telemetry, settings.retention.model_dump()), views=o.views, dry_run=dry_run,
@@ -146,7 +148,7 @@ def assemble(
     )
     told += [lambda _run: guarding.forget(), flow.on_run]
     commands = Commands(o.store, flow, executor.commands, reload, o.clock, o.telemetry)
-    return Core(o, flow, executor, commands, board, watch, paused, dry_run, told)
+    return Core(o, flow, executor, commands, orders, board, watch, paused, dry_run, told)
 
 
 def take(core: Core, definitions: Definitions) -> None:

@@ -24,9 +24,10 @@ from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident
 from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal
-from aiops.domain.target import parse_target
+from aiops.domain.target import TargetRef, parse_target
 from aiops.pipeline.autonomy import Standing, look, report_rows, said_of
 from aiops.pipeline.killswitch import PAUSED
+from aiops.pipeline.orders import ordered_run
 from aiops.ports.clock import Clock
 from aiops.ports.storage import Changes, Store
 from aiops.remediate.autonomy import AutonomyPolicy
@@ -36,7 +37,14 @@ from aiops.settings import Settings
 
 def plain(value: Any) -> Any:
     """Domain objects as JSON-ready values."""
-    return msgspec.to_builtins(value, str_keys=True)
+    return msgspec.to_builtins(value, str_keys=True, enc_hook=_text)
+
+
+def _text(value: Any) -> Any:
+    """Text of a type of its own, as a query that was not rendered yet."""
+    if isinstance(value, str):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} is not JSON")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +138,11 @@ class Desk:
         command = Command(make_id("cmd", kind.value, subject, now, who()), kind, subject, who(), now, dict(arguments or {}))
         self._store.write(Changes(commands=(command,)))
         return command
+
+    def order(self, runbook: str, target: TargetRef, parameters: Mapping[str, str]) -> tuple[Command, str]:
+        """Ask the daemon for a run that waits for approval: the command, and the id of the run that comes of it under a daemon that acts."""
+        command = self.ask(CommandKind.RUN, runbook, {"target": str(target), "parameters": dict(parameters)})
+        return command, ordered_run(command.id)
 
     def _exists(self, kind: CommandKind, subject: str) -> None:
         if kind in (CommandKind.APPROVE, CommandKind.REJECT, CommandKind.UNDO):

@@ -6,11 +6,9 @@ Neighbours: `app.compose` wires the rooms, `lifecycle` stops what was started in
 from __future__ import annotations
 
 import os
-import random
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -18,9 +16,9 @@ import structlog
 from aiops import __version__
 from aiops.adapters.breaker import BreakerState
 from aiops.adapters.clock import SystemClock
-from aiops.adapters.dry_run import DryRunCache, DryRunWriter
+from aiops.adapters.dry_run import DryRunCache
 from aiops.adapters.dry_run_outside import DryRunOutbound, DryRunSilences
-from aiops.adapters.kubernetes import Informer, KubernetesReader, KubernetesWriter, connect, emit_event
+from aiops.adapters.kubernetes import emit_event
 from aiops.adapters.memory_notifier import MemoryNotifier
 from aiops.adapters.objects import CachedObjectSource
 from aiops.adapters.redis_cache import RedisCache
@@ -29,6 +27,7 @@ from aiops.adapters.snapshots import FileSnapshots
 from aiops.adapters.store import SqlStore, open_store
 from aiops.adapters.telemetry import PrometheusTelemetry
 from aiops.app.check import load
+from aiops.app.clusters import BuiltClusters, build_clusters
 from aiops.app.compose import Core, Outside, assemble, begin, take
 from aiops.app.kernels import usable_kernels
 from aiops.app.leader import Instance, Leadership
@@ -43,18 +42,11 @@ from aiops.pipeline.killswitch import SignalSwitch
 from aiops.pipeline.poller import Sources
 from aiops.ports.cluster import Cluster
 from aiops.ports.notifier import Notifier
-from aiops.settings import ClusterSettings, Settings, SlackSettings
+from aiops.settings import Settings, SlackSettings
 
 log = structlog.get_logger(__name__)
 RELOAD_EVERY = 2.0
 SETTLE = 10.0
-
-
-@dataclass
-class _Clusters:
-    acting: dict[str, Cluster]
-    rehearsal: dict[str, Cluster]
-    informers: dict[str, Informer]
 
 
 class Daemon:
@@ -97,7 +89,7 @@ class Daemon:
         sources = build_sources(settings, self.clock)
         for close in sources.closers:
             self.lifecycle.add("source", _closing(close))
-        clusters = self._clusters()
+        clusters = build_clusters(settings, self.clock, act=self.act)
         caches = {name: RedisCache(name, c.url, timeout=c.timeout, password_file=_path(c.password_file), clock=self.clock) for name, c in settings.caches.items()}
         dry_caches = {name: DryRunCache(cache) for name, cache in caches.items()}
         outbound, alerts = build_outbound(settings.outbound, self.clock), build_silences(settings.alertmanager, self.clock)
@@ -228,36 +220,11 @@ class Daemon:
 
     # Clusters
 
-    def _dependencies(self, sources: BuiltSources, clusters: _Clusters) -> None:
+    def _dependencies(self, sources: BuiltSources, clusters: BuiltClusters) -> None:
         for name, breaker in sources.breakers.items():
             self.telemetry.gauge("circuit_open", float(breaker.state is not BreakerState.CLOSED), dependency=name)
         for name, informer in clusters.informers.items():
             self.telemetry.gauge("cluster_synced", float(informer.sight().synced), cluster=name)
-
-    def _clusters(self) -> _Clusters:
-        built = _Clusters({}, {}, {})
-        for place, one in enumerate(self.settings.clusters):
-            # Rules name no cluster: the first one is what they mean.
-            context = "default" if place == 0 else one.name
-            self._cluster(context, one, built)
-        return built
-
-    def _cluster(self, context: str, one: ClusterSettings, built: _Clusters) -> None:
-        try:
-            connection = connect(context, self.clock, kubeconfig=_path(one.kubeconfig), kube_context=one.context)
-        except ClusterError as error:
-            raise ClusterError(error.reason, f"cluster {one.name}: {error.detail}", error.status) from error
-        reader = KubernetesReader(connection)
-        # Spread of retries needs no secrecy.
-        informer = Informer(
-            reader, self.clock, context=context, namespace=one.namespaces[0] if len(one.namespaces) == 1 else "",
-            jitter=random.Random().random, interrupt=connection.interrupt,  # noqa: S311
-        )
-        dry = DryRunWriter(reader, KubernetesWriter(connection, dry_run=True))
-        built.informers[context] = informer
-        built.rehearsal[context] = Cluster(context, reader, dry, informer, simulated=True, facts={})
-        if self.act:
-            built.acting[context] = Cluster(context, reader, KubernetesWriter(connection), informer, simulated=False, facts={})
 
     def _events(self, clusters: dict[str, Cluster], soon: Callable[[str, Callable[[], object]], None]) -> Callable[[Execution], None]:
         """An Event on the object for each run that ended, beside the flow: an API that refuses Events holds up nothing."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from aiops.cli.common import ConfigOption, Output, OutputOption, exit_codes, out, print_json, safe
+from aiops.cli.common import FAILED, ConfigOption, Output, OutputOption, desk, err, exit_codes, out, print_json, safe
 from aiops.domain.errors import CommandError
 
 if TYPE_CHECKING:
+    from aiops.domain.plan import Plan
     from aiops.domain.runbook import Runbook
 
 app = typer.Typer(help="The runbooks in force: what there is, how one goes, what one would do now.", no_args_is_help=True)
@@ -81,3 +82,56 @@ def _plain(runbook: Runbook) -> dict[str, object]:
         "verify": None if runbook.verify is None else {"query": runbook.verify.query, "passes": runbook.verify.passes.text},
         "escalatesTo": runbook.escalates_to, "file": runbook.file, "line": runbook.line, "hash": runbook.hash,
     }
+
+
+@app.command("run")
+def run_(
+    name: str,
+    target: Annotated[str, typer.Option(help="[context:][namespace/]kind/name")],
+    parameter: Annotated[list[str] | None, typer.Option(help="name=value, as often as need be")] = None,
+    act: Annotated[bool, typer.Option("--act", help="ask the daemon for it too: the run waits for `aiops approve`")] = False,
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Plan a runbook against the live cluster now: what it would send, with the diff, and what each guard says. Writes nothing by itself. Exit 1 if refused."""
+    from aiops.app.config import read_settings
+    from aiops.app.logs import quiet
+    from aiops.app.planned import planned
+    from aiops.domain.target import parse_target
+
+    pairs = dict(p.split("=", 1) for p in parameter or () if "=" in p)
+    if len(pairs) != len(parameter or ()) or not all(pairs):
+        raise typer.BadParameter("write name=value, each name once")
+    try:
+        ref = parse_target(target)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    with exit_codes():
+        quiet()
+        plan = planned(read_settings(config), name, ref, pairs)
+    refused = [v for v in plan.verdicts if v.refuses]
+    if output is Output.JSON:
+        print_json(plan)
+    else:
+        _print_plan(plan)
+    if refused:
+        raise typer.Exit(FAILED)
+    if act:
+        with desk(config) as d:
+            command, run = d.order(name, ref, pairs)
+        err.print(f"asked: {command.id}; once the daemon has planned it: aiops approve {run}")
+
+
+def _print_plan(plan: Plan) -> None:
+    out.print(safe(f"{plan.runbook} on {plan.target}, for {plan.incident}"))
+    for change in plan.changes:
+        note = f"; {change.note}" if change.note else ""
+        out.print(safe(f"\nstep {change.step}: {change.action} on {change.target}; diff by {change.origin}{note}"))
+        if change.request:
+            out.print(safe(change.request))
+        if change.diff:
+            out.print(safe(change.diff))
+    out.print(f"\n{len(plan.verdicts)} guards were asked")
+    for verdict in plan.verdicts:
+        mark = "refuses" if verdict.refuses else "allows " if verdict.allowed else "shadow "
+        out.print(safe(f"  {mark} {verdict.guard}: {verdict.reason} {verdict.detail}"))

@@ -26,6 +26,7 @@ class CommandKind(StrEnum):
     RELOAD = "reload"
     PROMOTE = "promote"
     DEMOTE = "demote"
+    RUN = "run"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,8 @@ class Commands:
                 return self._silence(command)
             case CommandKind.PAUSE | CommandKind.RESUME:
                 return self._pause(command)
-            case CommandKind.PROMOTE | CommandKind.DEMOTE:
-                done, words = self._flow.autonomy(command)
+            case CommandKind.PROMOTE | CommandKind.DEMOTE | CommandKind.RUN:
+                done, words = self._flow.order(command) if command.kind is CommandKind.RUN else self._flow.autonomy(command)
                 return accepted(command, words) if done else refused(command, words)
             case CommandKind.RELOAD:
                 return accepted(command, self._reload())

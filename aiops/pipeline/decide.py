@@ -81,6 +81,11 @@ class Decider:
         return plan.runbook_hash in {r.hash for r in self._runbooks if r.name == plan.runbook} or plan.runbook_hash == BUILT_IN.hash
 
     @property
+    def runbooks(self) -> tuple[Runbook, ...]:
+        """Those in force."""
+        return self._runbooks
+
+    @property
     def runbook_count(self) -> int:
         """Runbooks in force."""
         return len(self._runbooks)

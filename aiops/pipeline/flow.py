@@ -32,6 +32,7 @@ from aiops.pipeline.housekeeping import AUTONOMY_EVERY, GAUGES_EVERY, PURGE_EVER
 from aiops.pipeline.leftovers import Leftovers
 from aiops.pipeline.muting import Muting
 from aiops.pipeline.observe import Observer
+from aiops.pipeline.orders import Orders, over
 from aiops.pipeline.poller import Poller
 from aiops.pipeline.stage import Dropped, Passed
 from aiops.pipeline.storming import Storming
@@ -63,6 +64,7 @@ class FlowParts:
     triage: Triage
     decider: Decider
     autonomy: Autonomy
+    orders: Orders
     announcer: Announcer
     courier: Courier
     watch: Watchfulness
@@ -297,6 +299,7 @@ class Flow:
                 p.announcer.keep(messages)
             if execution.state is ExecutionState.DONE:
                 try:
+                    self.take(over(p.board.by_id(incident.id) or incident, now))
                     self._notify(p.autonomy.ran(execution))
                 except StoreError as error:  # the next look sees the same
                     self._left("autonomy", error, incident.id)
@@ -305,6 +308,21 @@ class Flow:
         """A person promotes or demotes a runbook: (accepted, words)."""
         with self._lock:
             return self.parts.autonomy.command(command)
+
+    def order(self, command: Command) -> tuple[bool, str]:
+        """A person asks for a run by name: (accepted, words). Planned under the lock, as all plans; requests are made after it."""
+        orders = self.parts.orders
+        with self._lock:
+            plan = orders.asked(command)
+            if not any(v.refuses for v in plan.verdicts) and (claim := orders.claim(plan, command)) is not None:
+                # Guards ask about the run's incident before each effect: it needs one, and people see that it was asked for.
+                self.take((claim,))
+                plan = orders.asked(command)
+        done, words = orders.submit(plan)
+        incident = self.parts.store.incident(plan.incident)
+        if not done and incident is not None:
+            self.take(over(incident, self.parts.clock.now()))
+        return done, words
 
     def apply(self, incident_id: str, change: Callable[[Incident, float], Change]) -> Change | None:
         """A person changes an active incident (acknowledges, resolves it); None if there is none of this id.
