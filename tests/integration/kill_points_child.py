@@ -112,7 +112,7 @@ class DoomedStore:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def engine(kubeconfig: Path, web: str, store: Store) -> Executor:
+def engine(kubeconfig: Path, web: str, store: Store, settings: EngineSettings = SETTINGS) -> Executor:
     clock = SystemClock()
     connection = connect("default", clock, kubeconfig=kubeconfig)
     reader, view = KubernetesReader(connection), cast("Any", None)  # the engine reads the API itself
@@ -121,7 +121,7 @@ def engine(kubeconfig: Path, web: str, store: Store) -> Executor:
     dry = Hands({"default": Cluster("default", reader, KubernetesWriter(connection, dry_run=True), view, True, {})}, {}, simulated=True)
     return Executor(
         store=store, acting=acting, rehearsal=dry, metric_sources={}, clock=clock, owner="aiops-0", compile=compile_expression, actions=ACTIONS,
-        settings=SETTINGS,
+        settings=settings,
     )
 
 

@@ -6,17 +6,16 @@ What counts is the API server's audit log. Neighbours: `hard_kit` (rule, runbook
 from __future__ import annotations
 
 import signal
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, cast
 
 import psycopg
 import pytest
 
 from tests.integration.hard_kit import PATIENCE_S, WELL, Case, Dial, done, incident_of, runs
+from tests.integration.pair_kit import SmallStand
 from tests.testbed.daemon import Daemon
 from tests.testbed.errors import TestbedError
 from tests.testbed.plane import KubernetesPlane
@@ -29,41 +28,26 @@ TAKEOVER_S = 180.0
 """A lease of 15 s and one of 30 s run out one after the other; the rest is for slow machines."""
 
 
-class SmallStand:
-    """What `Case` needs of a stand, without Elasticsearch, Redis and a world."""
-
-    def __init__(self, plane: KubernetesPlane, prometheus: Prometheus, postgres: Postgres) -> None:
-        self.plane, self.prometheus, self.postgres = plane, prometheus, postgres
-        self.folder = Path(tempfile.mkdtemp(prefix="aiops-pair-"))
-        self.stack = ExitStack()
-
-    def daemon(self, name: str, *, act: bool, token: str, change: Callable[[dict[str, Any]], None]) -> Daemon:
-        kubeconfig = self.plane.kubeconfig(self.folder / f"{name}.kubeconfig", token=token, user="aiops")
-        settings: dict[str, Any] = {
-            "sources": {"prometheus": {"type": "prometheus", "url": self.prometheus.url}, "elasticsearch": {}},
-            "clusters": [{"name": "testbed", "kubeconfig": str(kubeconfig)}],
-        }
-        change(settings)
-        made = Daemon(self.folder / name, settings, act=act)
-        self.stack.callback(made.kill)
-        return made
-
-
 class Pair:
     """Two daemons of one case; whichever leads."""
 
-    def __init__(self, stand: SmallStand, dial: Dial) -> None:
-        self.stand, self.dial = stand, dial
+    def __init__(self, stand: SmallStand, postgres: Postgres, dial: Dial) -> None:
+        self.stand, self.postgres, self.dial = stand, postgres, dial
         self.case = Case("pair", cast("Any", stand), dial)
-        self.url = stand.postgres.url(stand.postgres.database())
+        self.url = postgres.url(postgres.database())
         self.one, self.other = self._daemon("one"), self._daemon("other")
         self._healed = threading.Event()
         self._healer = threading.Thread(target=self._heal, name="healer", daemon=True)
 
     def _daemon(self, name: str) -> Daemon:
         def own(settings: dict[str, Any]) -> None:
+<<<<<<< HEAD
             settings |= {"storeUrl": self.url, "storePasswordFile": str(self.stand.postgres.password_file), "incidents": {"resolveAfter": "3s"}}
             settings["guards"] = {"maximumPerHour": 1000, "runbookBurst": 1000, "clusterBurst": 1000, "stormTargets": 1000, "stormIncidents": 1000}
+=======
+            settings |= {"storeUrl": self.url, "storePasswordFile": str(self.postgres.password_file), "incidents": {"resolveAfter": "3s"}}
+            settings["guards"] = {"maximumPerHour": 1000}
+>>>>>>> d0a4149 (The network cut in the middle of a run; make chaos: random kills of the daemon under load, counted in the audit log)
 
         made = self.case.daemon(change=own)
         # Each has a folder of its own: the case names but one.
@@ -119,16 +103,16 @@ class Pair:
             assert len(incident_of(daemon, name)) == 1
 
     def held(self) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.url, password=self.stand.postgres.password) as connection:
+        with psycopg.connect(self.url, password=self.postgres.password) as connection:
             return connection.execute("SELECT name, owner FROM leases WHERE owner <> '' AND name LIKE 'target/%'").fetchall()
 
 
 @pytest.fixture(scope="module")
 def pair(plane: KubernetesPlane, prometheus_server: Prometheus, postgres: Postgres) -> Iterator[Pair]:
-    stand = SmallStand(plane, prometheus_server, postgres)
+    stand = SmallStand(plane, prometheus_server)
     with Dial() as dial, stand.stack:
         prometheus_server.scrape(dial.target)
-        made = Pair(stand, dial)
+        made = Pair(stand, postgres, dial)
         made.case.deployments(*(f"{wave}{n}" for wave in ("calm", "kill", "stop", "late") for n in range(4)))
         prometheus_server.wait_up("dial")
         try:
