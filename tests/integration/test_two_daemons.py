@@ -41,13 +41,8 @@ class Pair:
 
     def _daemon(self, name: str) -> Daemon:
         def own(settings: dict[str, Any]) -> None:
-<<<<<<< HEAD
-            settings |= {"storeUrl": self.url, "storePasswordFile": str(self.stand.postgres.password_file), "incidents": {"resolveAfter": "3s"}}
-            settings["guards"] = {"maximumPerHour": 1000, "runbookBurst": 1000, "clusterBurst": 1000, "stormTargets": 1000, "stormIncidents": 1000}
-=======
             settings |= {"storeUrl": self.url, "storePasswordFile": str(self.postgres.password_file), "incidents": {"resolveAfter": "3s"}}
-            settings["guards"] = {"maximumPerHour": 1000}
->>>>>>> d0a4149 (The network cut in the middle of a run; make chaos: random kills of the daemon under load, counted in the audit log)
+            settings["guards"] = {"maximumPerHour": 1000, "runbookBurst": 1000, "clusterBurst": 1000, "stormTargets": 1000, "stormIncidents": 1000}
 
         made = self.case.daemon(change=own)
         # Each has a folder of its own: the case names but one.
