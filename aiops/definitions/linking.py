@@ -12,7 +12,7 @@ from typing import Any
 from aiops.definitions.compile_runbooks import Named, compile_runbook
 from aiops.definitions.parameters import check_given, parameters_of
 from aiops.definitions.problems import suggestion
-from aiops.definitions.references import Wrong
+from aiops.definitions.references import Wrong, list_of
 from aiops.definitions.schema_runbooks import RunbookModel
 from aiops.definitions.step_checks import find_cycle
 from aiops.definitions.yaml_tree import Document, dotted
@@ -69,6 +69,7 @@ def _make(
     made[name] = None  # should it come back to itself: then it stays left out
     one = pending[name]
     if one.model is None or one.names is None:
+        linked.problems.extend(Problem(one.file, one.document.line(path), dotted(path), words) for path, words in _unknown(one.data, pending))
         return
     wrong = list(_circles(name, one.model, calls))
     if not wrong:
@@ -103,6 +104,14 @@ def _circles(name: str, model: RunbookModel, calls: Mapping[str, tuple[str, ...]
 
 def _depth(name: str, calls: Mapping[str, tuple[str, ...]]) -> int:
     return 1 + max((_depth(child, calls) for child in calls.get(name, ())), default=0)
+
+
+def _unknown(data: Any, pending: Mapping[str, Pending]) -> Iterator[Wrong]:
+    """Calls of what there is not, in the plain data of a runbook that has other mistakes."""
+    for index, step in enumerate(list_of(data.get("steps"))):
+        name = step.get("runbook") if isinstance(step, dict) else None
+        if isinstance(name, str) and name not in pending:
+            yield ("steps", index, "runbook"), suggestion(f"no runbook {name!r}", name, sorted(pending))
 
 
 def _calls(model: RunbookModel, pending: Mapping[str, Pending], made: Mapping[str, Runbook | None]) -> Iterator[Wrong]:

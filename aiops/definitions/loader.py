@@ -197,7 +197,7 @@ class _Loading:
         names = named(model, self.sources, self.guards) if model else None
         given = data.get("parameters")
         found = [*check_steps(data.get("steps"), self.actions, given if isinstance(given, dict) else {}), *(names.wrong if names else ())]
-        found += [*check_parameters(model), *check_query(model)] if model else []
+        found += [*check_parameters(data), *(check_query(model) if model else ())]
         self.problems.extend(Problem(file, document.line(path), dotted(path), words) for path, words in found)
         if unique and isinstance(metadata, dict) and isinstance(metadata.get("name"), str):
             good = model if names is not None and not found else None

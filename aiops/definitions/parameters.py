@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from pydantic import ValidationError
+
 from aiops.definitions.arguments import retyped, typed, wanted
 from aiops.definitions.fields import RUNBOOK_NAMES
 from aiops.definitions.problems import suggestion
@@ -29,9 +31,14 @@ def parameters_of(model: RunbookModel) -> Mapping[str, Parameter]:
     return {name: Parameter(spec, partial(retyped, spec)) for name, spec in specs.items()}
 
 
-def check_parameters(model: RunbookModel) -> Iterator[Wrong]:
-    """Defaults and bounds that cannot be, and parameters that nobody gives."""
-    for name, one in model.parameters.items():
+def check_parameters(data: Any) -> Iterator[Wrong]:
+    """Defaults and bounds that cannot be, and parameters that nobody gives. `data`: the plain runbook, so that an error elsewhere hides none here."""
+    given = data.get("parameters")
+    for name, plain in given.items() if isinstance(given, dict) else ():
+        try:
+            one = ParameterModel.model_validate(plain)
+        except ValidationError:
+            continue  # told by the schema
         try:
             spec = _spec(one)
         except ValueError as error:
@@ -41,7 +48,7 @@ def check_parameters(model: RunbookModel) -> Iterator[Wrong]:
             yield ("parameters", name, "minimum"), "is above maximum"
         if one.required == (one.default is not None):
             yield ("parameters", name), "needs a default, or required: true" if not one.required else "is required, so its default is never used; leave one out"
-        elif one.required and model.match.strip() != NEVER:
+        elif one.required and str(data.get("match", NEVER)).strip() != NEVER:
             yield ("parameters", name, "required"), f'incidents give no parameters: give it a default, or make the runbook one that is only called, with match: "{NEVER}"'
         elif one.default is not None:
             try:

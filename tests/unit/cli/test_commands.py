@@ -78,6 +78,7 @@ def test_json_parses_and_holds_no_control_characters(config: str, words: list[st
         (["approve", "run-2"], 3),
         (["reject", "run-2"], 3),
         (["undo", "run-2"], 3),
+        (["answer", "run-2", "ask", "5"], 3),
         (["review", "show", "run-2"], 3),
         (["review", "verdict", "run-2", "right"], 3),
         (["why", "not a target"], 3),

@@ -169,3 +169,8 @@ def test_items_and_names_that_cannot_be(tmp_path: Path, step: str, message: str)
 def test_a_parameter_in_the_query(tmp_path: Path) -> None:
     verify = 'verify: {query: ''up{a="{{ parameters.y }}"}'', passes: value > 0.0}\n'.replace("query: up", "query: 'up").replace('"},', '"}\',')
     assert wrong(tmp_path, PARENT + "steps: [{name: a, action: restart}]\n" + verify) == ["verify.query: the runbook has no parameter 'y'; allowed: none"]
+
+
+def test_one_mistake_hides_no_other(tmp_path: Path) -> None:
+    text = PARENT + "parameters: {n: {type: int, default: many}}\nsteps:\n- {name: a, runbook: nobody}\n- {name: b, action: restart, colour: red}\n"
+    assert [line.partition(":")[0] for line in wrong(tmp_path, text)] == ["parameters.n.default", "steps[0].runbook", "steps[1].colour"]
