@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from tests.testbed import reaper
 from tests.testbed.errors import TestbedError
 from tests.testbed.plane import KubernetesPlane
 from tests.testbed.ports import free_port
@@ -60,7 +61,8 @@ class Daemon:
         """Start and wait until /readyz says so; the seconds that took."""
         command = [str(Path(sys.executable).with_name("aiops")), "run", "--config", str(self.config), *(["--act"] if self.act else [])]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, "AIOPS_CONFIG": ""})
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, "AIOPS_CONFIG": ""}, start_new_session=True)
+        reaper.watch(self._process.pid)
         began = time.monotonic()
         try:
             eventually(lambda: self._require_alive() and self.get("/readyz")[0] == 200, deadline_s=deadline_s, what="the daemon to be ready")
@@ -80,13 +82,16 @@ class Daemon:
             return 0
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(deadline_s)
+        status = self._process.wait(deadline_s)
+        reaper.forget(self._process.pid)
+        return status
 
     def kill(self) -> None:
         """SIGKILL."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+            reaper.forget(self._process.pid)
 
     def signal(self, number: int) -> None:
         """Any signal."""
