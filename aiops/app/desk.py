@@ -145,7 +145,7 @@ class Desk:
         return command, ordered_run(command.id)
 
     def _exists(self, kind: CommandKind, subject: str) -> None:
-        if kind in (CommandKind.APPROVE, CommandKind.REJECT, CommandKind.UNDO):
+        if kind in (CommandKind.APPROVE, CommandKind.REJECT, CommandKind.UNDO, CommandKind.ANSWER):
             self.execution(subject)
         if kind in (CommandKind.ACKNOWLEDGE, CommandKind.RESOLVE) and self._store.incident(subject) is None:
             raise CommandError(f"no incident {subject!r}: `aiops incidents list` shows them")
