@@ -72,13 +72,14 @@ class Load:
                 self.rounds[name] += 1
 
     def _over(self, troubled: set[str]) -> list[str]:
-        """Those without trouble and without an incident; none while the daemon does not answer."""
+        """Those without trouble and without an incident or a run under way; none while the daemon does not answer."""
         try:
             found = self.daemon.json("/api/v1/incidents?limit=1000")
+            busy = {run["plan"]["target"]["name"] for run in every_run(self.daemon) if run["state"] != "done"}
         except TestbedError:
             return []
-        active = {i["target"]["name"] for i in found if i["state"] != "resolved" and i["target"]}
-        return [name for name in self.names if name not in troubled and name not in active]
+        busy |= {i["target"]["name"] for i in found if i["state"] != "resolved" and i["target"]}
+        return [name for name in self.names if name not in troubled and name not in busy]
 
 
 def daemon_of(case: Case, postgres: Postgres | None) -> Daemon:
@@ -178,10 +179,11 @@ def main() -> int:
         daemon.stop(deadline_s=60)
         table = {
             "kills": options.kills, "of them amid a run": amid, "troubles": sum(load.rounds.values()), "runs": len(runs),
-            **{f"runs {word}": n for word, n in sorted(Counter(r["result"]["outcome"] if r["result"] else r["state"] for r in runs).items())},
-            "writes that the API server carried out": len(case.effects()), "writes that it refused": len(case.writes()) - len(case.effects()),
+            "writes that the API server carried out": len(case.effects()), "writes that it refused": sum(w.response_code >= 400 for w in case.writes()),
             "start, longest (s)": round(max(starts), 1), "wrong": len(wrong),
         }
+        reasons = Counter(f"{r['result']['outcome']} {r['result']['reason']}" for r in runs if r["result"])
+        table |= {f"  {words}": count for words, count in reasons.most_common()}
         for name, value in table.items():
             print(f"{name:<42}{value}")
         print(*wrong, sep="\n")
