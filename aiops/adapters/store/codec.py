@@ -7,6 +7,7 @@ Neighbours: `writing` and `outbox` encode, `reading` decodes.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import threading
@@ -26,6 +27,18 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 def clean(text: str) -> str:
     """The text as a column can hold it; used for what is written and for what is asked, so that both agree."""
     return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("\ufffd", text)
+
+
+LONGEST_KEY = 600
+"""Characters of a text that is looked up: an index of PostgreSQL takes 2,700 bytes, and a hostile label is as long as it likes."""
+
+
+def key_text(text: str) -> str:
+    """`clean`, and beyond `LONGEST_KEY` cut, with a hash of the whole so that two stay two; for what is written and for what is asked."""
+    text = clean(text)
+    if len(text) <= LONGEST_KEY:
+        return text
+    return f"{text[: LONGEST_KEY - 40]}…#{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
 def finite(value: float, name: str) -> float:

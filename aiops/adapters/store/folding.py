@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from aiops.adapters.store import tables
-from aiops.adapters.store.codec import clean, finite
+from aiops.adapters.store.codec import clean, finite, key_text
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import StoreError
 
@@ -45,9 +45,9 @@ def row(decision: Decision) -> Row:
         "stage": decision.stage.value,
         "subject": clean(decision.subject),
         "reason": clean(decision.reason),
-        "target": clean(decision.target),
-        "incident": clean(decision.incident),
-        "execution": clean(decision.execution),
+        "target": key_text(decision.target),
+        "incident": key_text(decision.incident),
+        "execution": key_text(decision.execution),
     }
     digest = hashlib.blake2b(digest_size=8)
     for part in (*texts.values(), str(decision.passed)):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import BindParameter, Connection, Executable, Select, Table, bindparam, func, literal, select, union_all
 
 from aiops.adapters.store import folding, outbox, tables
-from aiops.adapters.store.codec import clean, decode, decode_any
+from aiops.adapters.store.codec import clean, decode, decode_any, key_text
 from aiops.adapters.store.engine import Database
 from aiops.domain.command import Command
 from aiops.domain.decision import Decision
@@ -106,7 +106,7 @@ class SqlReading:
 
     def last_incident(self, fingerprint: str) -> Incident | None:
         """The newest of this fingerprint, resolved or not."""
-        return self._one(Incident, _LAST_INCIDENT, id=clean(fingerprint))
+        return self._one(Incident, _LAST_INCIDENT, id=key_text(fingerprint))
 
     def signals(self, incident_id: str, *, limit: int = 200) -> Sequence[Signal]:
         """The history of claims of an incident, newest first."""
@@ -177,7 +177,7 @@ class SqlReading:
     def value(self, name: str) -> Any:
         """A small JSON document, or None."""
         with self._database.reading() as connection:
-            text = connection.execute(_VALUE, {"id": clean(name)}).scalar()
+            text = connection.execute(_VALUE, {"id": key_text(name)}).scalar()
         return None if text is None else decode_any(text)
 
     def size(self) -> Mapping[str, int]:
@@ -221,7 +221,7 @@ class SqlReading:
 
 def _given(**filters: str) -> dict[str, str]:
     """Those that are not empty, as they are stored."""
-    return {name: clean(value) for name, value in filters.items() if value}
+    return {name: key_text(value) for name, value in filters.items() if value}
 
 
 def _decoded(kind: type[T], connection: Connection, query: Executable, values: Mapping[str, Any]) -> list[T]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from aiops.adapters.store import folding, outbox, tables
-from aiops.adapters.store.codec import clean, document, encode
+from aiops.adapters.store.codec import clean, document, encode, key_text
 from aiops.domain.command import Command
 from aiops.domain.execution import Execution, ExecutionState, JournalEntry, Review
 from aiops.domain.incident import Incident, Silence
@@ -38,7 +38,7 @@ class Prepared:
 
 def prepare(changes: Changes) -> Prepared:
     """Everything that can be refused without the database is refused here. Raises StoreError."""
-    kept = {clean(name): value for name, value in changes.values.items()}
+    kept = {key_text(name): value for name, value in changes.values.items()}
     entries: dict[str, list[Row]] = {}
     for entry in changes.entries:
         entries.setdefault(clean(entry.execution), []).append(_entry(entry))
@@ -103,7 +103,7 @@ def _last(rows: Any, key: str = "id") -> list[Row]:
 def _incident(incident: Incident) -> Row:
     return {
         "id": clean(incident.id),
-        "fingerprint": clean(incident.fingerprint),
+        "fingerprint": key_text(incident.fingerprint),
         "active": incident.active,
         "opened_at": incident.opened_at,
         "updated_at": incident.updated_at,
@@ -118,9 +118,9 @@ def _signal(incident: str, signal: Signal) -> Row:
 def _execution(execution: Execution) -> Row:
     return {
         "id": clean(execution.id),
-        "incident": clean(execution.plan.incident),
-        "runbook": clean(execution.plan.runbook),
-        "target": clean(execution.target),
+        "incident": key_text(execution.plan.incident),
+        "runbook": key_text(execution.plan.runbook),
+        "target": key_text(execution.target),
         "state": execution.state.value,
         "finished": execution.state is ExecutionState.DONE,
         "created_at": execution.created_at,

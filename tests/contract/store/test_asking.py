@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import string
+
 import pytest
 
 from aiops.domain.command import Command, CommandKind
@@ -146,6 +149,18 @@ def test_a_journal_of_an_unknown_execution_is_refused_and_nothing_of_the_change_
     with pytest.raises(StoreError, match="execution"):
         store.write(Changes(incidents=(incident(1),), entries=(JournalEntry("exe-none", EntryKind.INTENT, 1.0),)))
     assert store.incident("inc-1") is None
+
+
+def test_a_hostile_length_is_kept_apart_and_found_again(store: Store) -> None:
+    """No index may refuse it, or whatever holds it would fail at each poll. Digits of a random seed: what compresses well would prove nothing."""
+    long, other = ("".join(random.Random(seed).choices(string.printable[:94], k=20_000)) for seed in (1, 2))
+    store.write(Changes(decisions=(decision(1000.0, target=long, subject=long, reason=long, detail=long), decision(1000.0, target=long + "x"), decision(1000.0, target=other))))
+    store.write(Changes(incidents=(incident(1, fingerprint=long),), values={long: 1, other: 2}))
+    assert [d.detail for d in store.decisions(target=long)] == [long]
+    assert len(store.decisions(target=long + "x")) == 1
+    assert (store.value(long), store.value(other), store.value(long + "x")) == (1, 2, None)
+    assert store.last_incident(long) == incident(1, fingerprint=long)
+    assert store.last_incident(other) is None
 
 
 def test_size_counts_rows(store: Store) -> None:
