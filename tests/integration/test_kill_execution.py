@@ -111,6 +111,7 @@ def kubeconfig(plane: KubernetesPlane, tmp_path_factory: pytest.TempPathFactory)
     rules = [
         {"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": ["get", "patch"]},
         {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list"]},
+        {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": ["list"]},
     ]
     about = {"namespace": NAMESPACE, "name": ACCOUNT}
     plane.apply(
