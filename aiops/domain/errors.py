@@ -13,7 +13,7 @@ MAX_TEXT = 500
 
 def trimmed(text: str, limit: int = MAX_TEXT) -> str:
     """One line of at most `limit` characters: answers of servers may be huge and may hold control characters."""
-    flat = "".join(c if c.isprintable() else " " for c in text)
+    flat = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 

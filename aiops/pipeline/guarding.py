@@ -26,9 +26,9 @@ from aiops.ports.cluster import ClusterView
 from aiops.ports.storage import Store
 from aiops.remediate.guardrails import AT_EFFECT, judge
 from aiops.remediate.guards.contract import GuardInput, GuardLimits
-from aiops.remediate.guards.traits import acts
+from aiops.remediate.guards.traits import acts, disruptive
 from aiops.remediate.objects import ClusterObjects, gather
-from aiops.remediate.picture import Picture, take
+from aiops.remediate.picture import Picture, controller, take
 
 PICTURE_FOR = 1.0
 """Seconds for which what was counted of a cluster is good for further plans."""
@@ -72,7 +72,7 @@ class Guarding:
         given = GuardInput(
             plan=plan, guards=runbook.guards, incident=incident, objects=objects, now=now, needs_sight=runbook.needs_sight,
             incidents=self._board.all, sights=self._sights(plan.target.context), simulated=self._simulated,
-            **known, **self._pause(fresh=False), **self._surroundings(plan, now, fresh=False),
+            **known, **self._pause(fresh=False), **self._surroundings(plan, objects, now, fresh=False),
         )
         return judge(given, self._limits)
 
@@ -105,11 +105,12 @@ class Guarding:
         if incident is None:
             raise StoreError(f"incident {plan.incident} is not there")
         view, runbook = self._views.get(plan.target.context), self._runbooks.get(plan.runbook)
+        objects = ClusterObjects(None) if view is None else gather(plan.target, view.find, view.objects)
         return GuardInput(
             plan=plan, guards=runbook.guards if runbook else GuardSpec(), needs_sight=runbook.needs_sight if runbook else (), incident=incident, now=now,
-            objects=ClusterObjects(None) if view is None else gather(plan.target, view.find, view.objects),
+            objects=objects,
             active=self._store.unfinished(), incidents=self._board.all, sights=self._sights(plan.target.context),
-            execution=execution.id, again=True, **pause, **self._surroundings(plan, now, fresh=True),
+            execution=execution.id, again=True, **pause, **self._surroundings(plan, objects, now, fresh=True),
         )
 
     def _pause(self, *, fresh: bool) -> dict[str, Any]:
@@ -122,11 +123,13 @@ class Guarding:
     def _sights(self, context: str) -> dict[str, Any]:
         return {("kubernetes" if name == cluster_source(context) else name): s for name, s in self._watch.all().items()}
 
-    def _surroundings(self, plan: Plan, now: float, *, fresh: bool) -> dict[str, Any]:
+    def _surroundings(self, plan: Plan, objects: ClusterObjects, now: float, *, fresh: bool) -> dict[str, Any]:
         contexts = {target.context for target in plan.targets} & self._views.keys()
         seen = {context: self._views[context].sight() for context in contexts}
         others = {target: self._objects(target) for target in plan.targets if target != plan.target and target.context in contexts}
-        pictures = {context: self._picture(context, now, fresh=fresh) for context in contexts}
+        # Taking a picture costs with each pod of the cluster; a count that grows needs none.
+        needed = disruptive(plan) or any(_stands_on_others(o) for o in (objects, *others.values()))
+        pictures = {context: self._picture(context, now, fresh=fresh) for context in contexts} if needed else {}
         return {"cluster": seen.get(plan.target.context), "clusters": seen, "others": others, "pictures": pictures}
 
     def _objects(self, target: TargetRef) -> ClusterObjects:
@@ -147,3 +150,7 @@ class Guarding:
         """True if waiting is right."""
         return verdict.reason in PASSING
 
+
+def _stands_on_others(objects: ClusterObjects) -> bool:
+    """Whether guards must know more of the cluster than these objects: what controls the target, what runs on it."""
+    return objects.target is not None and (objects.target.get("kind") in ("Node", "Pod") or bool(controller(objects.target)))

@@ -49,9 +49,11 @@ class Muting:
     def _mutes(self, incidents: Sequence[Incident], now: float) -> dict[str, tuple[str, str]]:
         """By incident id: who inhibits it and what silences it; empty texts for nobody and nothing."""
         # What stands where is worked out from every pod, so only where a claim of a rule that mutes is there to ask for it.
-        asked = len(incidents) > 1 and any(s.rule in self.inhibits for i in incidents for s in i.firing)
+        asked = bool(self.inhibits) and len(incidents) > 1 and any(s.rule in self.inhibits for i in incidents for s in i.firing)
         by = inhibited(incidents, self.inhibits, self._placement()) if asked else {}
         silences = self._store.silences(now)
+        if not by and not silences:
+            return dict.fromkeys((i.id for i in incidents), ("", ""))
         found = {}
         for incident in incidents:
             inhibitor, silence = by.get(incident.id), silencing(incident, silences, now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from aiops.domain.decision import Decision, Stage
@@ -54,8 +55,13 @@ def _dropped(incident: Incident, runbook: Runbook, now: float, reason: str, deta
 
 def _seen(text: str, facts: Mapping[str, Any]) -> str:
     """The values of the names that the expression speaks of, in its order."""
-    names = [name for name in dict.fromkeys(_NAME.findall(text)) if name in facts]
+    names = [name for name in _names(text) if name in facts]
     return "false for " + ", ".join(f"{name}={_short(facts[name])}" for name in names) if names else "false"
+
+
+@lru_cache(maxsize=4096)
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_NAME.findall(text)))
 
 
 def _short(value: Any) -> str:

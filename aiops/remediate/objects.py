@@ -46,7 +46,8 @@ def gather(target: TargetRef, find: Find, objects: Objects) -> ClusterObjects:
     kept = objects("ReplicaSet" if target.kind == "Deployment" else "ControllerRevision", target.namespace)
     revisions = _owned(obj, kept)
     parents = revisions if target.kind == "Deployment" else (obj,)
-    pods = [p for p in objects("Pod", target.namespace) if any(controls(parent, p) for parent in parents)]
+    uids = {uid for parent in parents if (uid := meta(parent).get("uid")) is not None}
+    pods = [p for p in objects("Pod", target.namespace) if any(o.get("controller") and o.get("uid") in uids for o in meta(p).get("ownerReferences") or ())]
     scalers = [a for a in objects("HorizontalPodAutoscaler", target.namespace) if scales(a, target)]
     return ClusterObjects(obj, namespace, revisions, tuple(pods), tuple(scalers), _rolled(obj, kept), nodes)
 

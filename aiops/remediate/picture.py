@@ -6,7 +6,7 @@ wanted and does not serve counts, whoever took it away. Neighbours: `guards.harm
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,33 +93,45 @@ class Picture:
         return {node: tuple(pods) for node, pods in found.items()}
 
     @cached_property
+    def _ready_nodes(self) -> frozenset[str]:
+        return frozenset(name for name, node in self.nodes.items() if node_ready(node))
+
+    @cached_property
     def by_name(self) -> Mapping[tuple[str, str], JsonObject]:
         """Pods by namespace and name."""
         return {(_space(pod), str(meta(pod).get("name", ""))): pod for pod in self.pods}
 
     @cached_property
+    def _tops(self) -> Mapping[str, TargetRef]:
+        """Of each controller, by uid, what counts its pods."""
+        return {uid: self.ref(self.chain(obj)[-1]) for uid, obj in self.owners.items()}
+
+    @cached_property
     def loads(self) -> Mapping[TargetRef, Load]:
         """By workload, those of batch jobs left out: their pods are meant to end."""
-        serving, leaving, bare = Counter[TargetRef](), Counter[TargetRef](), Counter[TargetRef]()
+        serving: dict[TargetRef, int] = defaultdict(int)
+        leaving: dict[TargetRef, int] = defaultdict(int)
+        bare: dict[TargetRef, int] = defaultdict(int)
         for pod in self.pods:
-            if finished(pod) or controller(pod).get("kind") == "Job":
+            above = controller(pod)
+            if finished(pod) or above.get("kind") == "Job":
                 continue
-            of = self.workload(pod)
+            of = self._tops.get(str(above.get("uid", ""))) or self.workload(pod)
             bare[of] += 1
             serving[of] += self.serves(pod)
             leaving[of] += bool(meta(pod).get("deletionTimestamp"))
         wanted = {ref: wanted_replicas(obj) for ref, obj in self.workloads.items()}
         # What belongs to a controller that is not watched is wanted as often as it is there.
         wanted |= {ref: count for ref, count in bare.items() if ref not in wanted}
-        return {ref: Load(count, serving[ref], leaving[ref]) for ref, count in wanted.items()}
+        return {ref: Load(count, serving.get(ref, 0), leaving.get(ref, 0)) for ref, count in wanted.items()}
 
     def serves(self, pod: JsonObject) -> bool:
         """Ready, not leaving, on a node that is ready (or not known)."""
         ready = condition(pod, "Ready")
         if meta(pod).get("deletionTimestamp") or ready is None or ready.get("status") != "True":
             return False
-        node = self.nodes.get(str((pod.get("spec") or {}).get("nodeName", "")))
-        return node is None or node_ready(node)
+        node = str((pod.get("spec") or {}).get("nodeName", ""))
+        return node in self._ready_nodes or node not in self.nodes
 
     def hosted(self, node: str) -> tuple[JsonObject, ...]:
         """The pods on a node that a drain moves: not those of DaemonSets, not static ones, not what has ended."""
@@ -142,7 +154,8 @@ class Picture:
 
 def take(context: str, objects: Objects) -> Picture:
     """A picture of what `objects` (kind, namespace; empty: all) has now."""
-    owners = {str(meta(o).get("uid", "")): {"kind": kind, **o} for kind in COUNTED for o in objects(kind, "")}
+    # Items of a list come without their kind.
+    owners = {str(meta(o).get("uid", "")): o if "kind" in o else {"kind": kind, **o} for kind in COUNTED for o in objects(kind, "")}
     budgets: dict[str, list[JsonObject]] = defaultdict(list)
     for budget in objects("PodDisruptionBudget", ""):
         budgets[_space(budget)].append(budget)
@@ -170,7 +183,11 @@ def finished(pod: JsonObject) -> bool:
 
 def controller(obj: JsonObject) -> Mapping[str, Any]:
     """The ownerReference that controls it, empty if none does."""
-    return next((o for o in meta(obj).get("ownerReferences") or () if o.get("controller")), {})
+    for reference in meta(obj).get("ownerReferences") or ():
+        if reference.get("controller"):
+            found: Mapping[str, Any] = reference
+            return found
+    return {}
 
 
 def _space(obj: JsonObject) -> str:

@@ -27,7 +27,7 @@ from aiops.remediate.freezes import Freeze
 from aiops.remediate.guardrails import FIXED, GUARDS, judge
 from aiops.remediate.guards.contract import GuardInput, GuardLimits
 from aiops.remediate.objects import ClusterObjects
-from aiops.remediate.storm import Storm, StormPolicy
+from aiops.remediate.storm import Storm, StormPolicy, step
 from tests.unit.remediate.shop import CHECKOUT, Case, Seen, Shop, make_incident, make_plan, run, signal, workload
 
 SHOP = Shop(workload(strategy={"rollingUpdate": {"maxUnavailable": 1}}), workload(name="cart", replicas=6))
@@ -204,10 +204,14 @@ def _closed(node: dict[str, Any]) -> dict[str, Any]:
 def more_incidents(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:
     assert case.incidents is not None
     more = [
-        replace(make_incident(target=replace(CART, name=f"w{n}")), id=f"i{n}", fingerprint=f"f{n}", opened_at=NOW - data.draw(ages))
-        for n in range(data.draw(st.integers(1, 8)))
+        replace(make_incident(target=replace(CART, name=f"w{n}")), id=f"i{n}", fingerprint=f"f{n}", opened_at=NOW - age)
+        for n, age in enumerate(data.draw(st.lists(ages, min_size=1, max_size=8)))
     ]
-    return replace(case, incidents=(*case.incidents, *more)), bounds
+    assert case.storm is not None
+    # The storm that stands was looked at just now: it does not end by this look.
+    storm = replace(case.storm, calm_since=NOW) if case.storm.since is not None else case.storm
+    incidents = (*case.incidents, *(replace(i, updated_at=NOW) for i in more))
+    return replace(case, incidents=incidents, storm=step(storm, incidents, NOW, bounds.storm)), bounds
 
 
 def stormier(data: st.DataObject, case: GuardInput, bounds: GuardLimits) -> tuple[GuardInput, GuardLimits]:

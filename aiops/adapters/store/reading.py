@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any, TypeVar
+from functools import cache, lru_cache
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import BindParameter, Connection, Executable, Select, Table, bindparam, func, literal, select, union_all
 
@@ -188,12 +188,12 @@ class SqlReading:
     def _one(self, kind: type[T], query: Executable, **values: Any) -> T | None:
         with self._database.reading() as connection:
             text = connection.execute(query, values).scalar()
-        return None if text is None else decode(kind, text)
+        return None if text is None else _record(kind, text)
 
     def _all(self, kind: type[T], query: Executable, **values: Any) -> list[T]:
         with self._database.reading() as connection:
             texts = connection.execute(query, values).scalars().all()
-        return [decode(kind, text) for text in texts]
+        return [_record(kind, text) for text in texts]
 
     def _due(self, question: str, now: float, ask: Callable[[Connection], list[T]], when: Executable | None) -> list[T]:
         """What `ask` finds. An empty answer stands while nothing changes and until the earliest time that `when` names (None: for good)."""
@@ -225,4 +225,14 @@ def _given(**filters: str) -> dict[str, str]:
 
 
 def _decoded(kind: type[T], connection: Connection, query: Executable, values: Mapping[str, Any]) -> list[T]:
-    return [decode(kind, text) for text in connection.execute(query, values).scalars().all()]
+    return [_record(kind, text) for text in connection.execute(query, values).scalars().all()]
+
+
+def _record(kind: type[T], text: str) -> T:
+    """Runs are asked for again and again, and are large: one whose text is the same is the same record, which is frozen."""
+    return cast("T", _execution(text)) if kind is Execution else decode(kind, text)
+
+
+@lru_cache(maxsize=2048)
+def _execution(text: str) -> Execution:
+    return decode(Execution, text)

@@ -105,6 +105,7 @@ class GuardInput:
     paused_by: str = ""
     """Which switch, and why, if `paused`."""
     storm: Storm | None = None
+    """After a look at `incidents`."""
     again: bool = False
     """The run is under way, and this is the moment before an effect of it."""
 

@@ -32,6 +32,8 @@ def namespace_share(given: GuardInput, limits: GuardLimits) -> Answer:
 def cluster_share(given: GuardInput, limits: GuardLimits) -> Answer:
     """The plan's own share of all pods of the cluster; one pod is always allowed."""
     for context, taken in harms(given).items():
+        if not taken.pods:
+            continue
         if answer := _share(taken.of(), given.picture(context).wanted(), limits.maximum_cluster_share, "of the cluster"):
             return answer
     return allow()
@@ -46,14 +48,14 @@ def budget(given: GuardInput, limits: GuardLimits) -> Answer:
     """What is missing in namespace and cluster, whoever took it, with what the plan takes."""
     told = []
     for context, taken in harms(given).items():
+        if not taken.pods:
+            continue
         picture = given.picture(context)
         missing = _missing(given, picture, taken)
         for namespace in sorted(taken.namespaces):
             others = sum(count for ref, count in missing.items() if ref.namespace == namespace)
             if answer := _spent(others, taken.of(namespace), picture.wanted(namespace), limits.disruption_budget_namespace, f"in namespace {namespace}"):
                 return answer
-        if not taken.pods:
-            continue
         others = sum(missing.values())
         if answer := _spent(others, taken.of(), picture.wanted(), limits.disruption_budget, "in the cluster"):
             return answer

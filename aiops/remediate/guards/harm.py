@@ -16,7 +16,7 @@ from typing import Any
 from aiops.domain.plan import Plan, PlannedStep
 from aiops.domain.target import JsonObject, TargetRef
 from aiops.remediate.guards.contract import GuardInput, UnknownFactError
-from aiops.remediate.guards.traits import TRAITS, Disrupts, disruptive, scaled, traits
+from aiops.remediate.guards.traits import TRAITS, Disrupts, disruptive, scaled, takes, traits
 from aiops.remediate.objects import wanted_replicas
 from aiops.remediate.picture import COUNTED, Picture
 
@@ -43,7 +43,7 @@ def harms(given: GuardInput) -> dict[str, Harm]:
     """What the plan takes away, by context of its targets. Raises UnknownFactError if one of them, or its cluster, is not known."""
     if not disruptive(given.plan):
         return {}
-    contexts = dict.fromkeys(given.plan.target_of(s).context for s in given.plan.steps if _takes(s))
+    contexts = dict.fromkeys(given.plan.target_of(s).context for s in given.plan.steps if takes(s))
     found = {}
     for context in contexts:
         objects = {t: o for t in given.plan.targets if t.context == context and (o := given.objects_of(t).target) is not None}
@@ -59,7 +59,7 @@ def harm(plan: Plan, picture: Picture, objects: Mapping[TargetRef, JsonObject] |
     totals: dict[TargetRef, int] = {}
     for step in plan.steps:
         target = plan.target_of(step)
-        if target.context != picture.context or not _takes(step):
+        if target.context != picture.context or not takes(step):
             continue
         if target.kind == "Node" and traits(step.action).withdraws:
             nodes.add(target.name)
@@ -80,10 +80,6 @@ def harm(plan: Plan, picture: Picture, objects: Mapping[TargetRef, JsonObject] |
             of = picture.workload(pod)
             pods[of] = min(pods[of] + 1, totals.get(of, pods[of] + 1))
     return Harm({ref: count for ref, count in pods.items() if count}, tuple(evicted.values()), frozenset(nodes))
-
-
-def _takes(step: PlannedStep) -> bool:
-    return traits(step.action).disrupts is not Disrupts.NONE or traits(step.action).withdraws
 
 
 def _pods(target: TargetRef, picture: Picture) -> tuple[JsonObject, ...]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from aiops.domain.plan import COLLECT, Plan
+from aiops.domain.plan import COLLECT, Plan, PlannedStep
+from aiops.domain.runbook import UndoMode
 from aiops.domain.target import TargetRef
 
 
@@ -104,7 +105,16 @@ def acted_on(plan: Plan) -> tuple[TargetRef, ...]:
 
 def disruptive(plan: Plan) -> bool:
     """Whether any step takes pods away or a node out of service."""
-    return any(traits(action).disrupts is not Disrupts.NONE or traits(action).withdraws for action, _ in plan.calls)
+    undone = (traits(step.undo.action) for step in plan.steps if step.undo.mode is UndoMode.OWN)
+    return any(map(takes, plan.steps)) or any(t.disrupts is not Disrupts.NONE or t.withdraws for t in undone)
+
+
+def takes(step: PlannedStep) -> bool:
+    """Whether one step may. A count that only grows takes nothing away."""
+    mine = traits(step.action)
+    if mine.disrupts is Disrupts.CHANGE and str(step.arguments.get("by", "")).strip().startswith("+"):
+        return mine.withdraws
+    return mine.disrupts is not Disrupts.NONE or mine.withdraws
 
 
 def related(one: Plan, other: Plan) -> bool:

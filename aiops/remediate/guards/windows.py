@@ -8,7 +8,6 @@ from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, Unk
 from aiops.remediate.guards.standing import spaces
 from aiops.remediate.guards.traits import acted_on, acts
 from aiops.remediate.objects import labels
-from aiops.remediate.storm import step
 
 
 def freeze(given: GuardInput, limits: GuardLimits) -> Answer:
@@ -27,14 +26,13 @@ def freeze(given: GuardInput, limits: GuardLimits) -> Answer:
     return allow()
 
 
-def storm(given: GuardInput, limits: GuardLimits) -> Answer:
-    """While too much breaks at once people are told and nothing is done; counted with what broke since the state was kept."""
+def storm(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001 (a guard's signature)
+    """While too much breaks at once people are told and nothing is done."""
     if not acts(given.plan):
         return allow("nothing but telling")
     if given.storm is None or given.incidents is None:
         raise UnknownFactError("whether too much breaks at once is not known")
-    now = step(given.storm, given.incidents, given.now, limits.storm)
-    return allow() if now.since is None else refuse("Storm", now.words)
+    return allow() if given.storm.since is None else refuse("Storm", given.storm.words)
 
 
 def _covers(given: GuardInput, one: Freeze, target: TargetRef) -> bool:

@@ -24,7 +24,7 @@ POLICY = StormPolicy(targets=4, incidents=6, window=300.0, quiet=60.0)
 def incident(number: int, age: float = 10.0, *, target: bool = True, **more: object) -> Incident:
     ref = TargetRef("Deployment", "shop", f"w{number}") if target else None
     made = make_incident(signal(f"r{number}", target=ref), target=ref)
-    return replace(made, id=f"inc-{number}", fingerprint=f"fp-{number}", opened_at=NOW - age, **more)  # type: ignore[arg-type]
+    return replace(made, id=f"inc-{number}", fingerprint=f"fp-{number}", opened_at=NOW - age, updated_at=NOW + 9, **more)  # type: ignore[arg-type]
 
 
 def some(count: int, age: float = 10.0, **more: bool) -> list[Incident]:
@@ -45,7 +45,7 @@ def test_it_begins_at_so_many_targets_or_incidents_within_the_window() -> None:
 
 def test_what_another_incident_explains_and_telemetry_that_is_dark_do_not_count() -> None:
     assert not stormy([replace(i, inhibited_by="inc-9") for i in some(9)])
-    dark = [replace(make_incident(signal(f"s{n}", kind=SignalKind.SIGHT, target=None), target=None), opened_at=NOW, fingerprint=f"f{n}") for n in range(9)]
+    dark = [replace(make_incident(signal(f"s{n}", kind=SignalKind.SIGHT, target=None), target=None), opened_at=NOW, updated_at=NOW, fingerprint=f"f{n}") for n in range(9)]
     assert not stormy(dark)
 
 

@@ -289,7 +289,7 @@ def test_bounds_of_the_replica_count(case: Case, arguments: dict[str, Any], guar
 @pytest.mark.parametrize(
     ("spec", "plan", "words"),
     [
-        ({}, make_plan(), "no pod that serves is taken away"),
+        ({}, make_plan(), "no pod is taken away"),
         ({}, make_plan(arguments={"by": "-3"}), "3 of 4 pods"),
         ({}, RESTART, "1 of 4 pods"),
         ({"strategy": {"rollingUpdate": {"maxUnavailable": 2, "maxSurge": 0}}}, RESTART, "2 of 4 pods"),
@@ -493,7 +493,7 @@ def test_modes(case: Case) -> None:
     ("missing", "guards"),
     [
         ("executions", {*HISTORY, "reversal"}),
-        ("active", {"one-at-a-time", "disruption-budget"}),
+        ("active", {"one-at-a-time"}),
         ("of_incident", {"attempts"}),
         ("incidents", {"loss-of-sight", "storm"}),
         ("storm", {"storm"}),
