@@ -200,10 +200,15 @@ def report_rows(store: Reading, since: float, manual: float) -> tuple[Outcomes, 
 
 
 def _gauges(telemetry: Telemetry, row: Outcomes) -> None:
-    ratios = ("automated_resolution_ratio", row.automated_rate), ("wrong_action_ratio", row.wrong_rate)
-    for name, value in (*ratios, ("mttd_seconds", row.detect.mean), ("time_saved_seconds", row.saved)):
-        if value is not None:
-            telemetry.gauge(name, value, runbook=row.runbook)
+    """What is not known has no sample: a ratio of nothing is not 0."""
+    if row.automated_rate is not None:
+        telemetry.gauge("automated_resolution_ratio", row.automated_rate, runbook=row.runbook)
+    if row.wrong_rate is not None:
+        telemetry.gauge("wrong_action_ratio", row.wrong_rate, runbook=row.runbook)
+    if row.detect.mean is not None:
+        telemetry.gauge("mttd_seconds", row.detect.mean, runbook=row.runbook)
+    if row.saved is not None:
+        telemetry.gauge("time_saved_seconds", row.saved, runbook=row.runbook)
     for statistic, value in (("mean", row.resolve.mean), ("p50", row.resolve.p50), ("p95", row.resolve.p95)):
         if value is not None:
             telemetry.gauge("mttr_seconds", value, runbook=row.runbook, statistic=statistic)
