@@ -139,7 +139,7 @@ def _incident(incident: Incident) -> Row:
 
 def _actions(run: Execution) -> Iterator[Row]:
     for step in run.plan.steps:
-        yield {"runbook": run.plan.runbook, "step": step.name, "action": step.action, "target": run.target, "arguments": dict(step.arguments)}
+        yield {"runbook": run.plan.runbook, "step": step.name, "action": step.action, "target": str(run.plan.target_of(step)), "arguments": dict(step.arguments)}
 
 
 def _refusals(store: Reading) -> list[Row]:
