@@ -35,6 +35,8 @@ from aiops.remediate.objects import ClusterObjects, gather
 from aiops.remediate.planner import Convert, make_plan
 
 SUGGESTED = "Suggested"
+BREATH = 5.0
+"""Seconds after a run that found nothing to do, whatever the guards are set to: without them it would be made anew at the same instant, without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ class Decider:
         """Plan it and ask the guards; as `_try`."""
         p = self._parts
         before = [e for e in history if e.plan.runbook == runbook.name]
-        known = self._known(runbook, before)
+        known = self._known(runbook, before, now)
         if known is not None:
             ends, reason, run = known
             return ends, [_word(incident, now, runbook.name, reason, run.id)], ()
@@ -195,7 +197,7 @@ class Decider:
         p.telemetry.count("plans", runbook=runbook.name, result="allowed")
         return True, [self._submit(plan, incident, now)], verdicts
 
-    def _known(self, runbook: Runbook, before: Sequence[Execution]) -> tuple[bool, str, Execution] | None:
+    def _known(self, runbook: Runbook, before: Sequence[Execution], now: float) -> tuple[bool, str, Execution] | None:
         """A run of this runbook for this incident that stands for all further ones: (no other runbook is to be tried, why, the run)."""
         if self._parts.simulated and before:
             return True, "AlreadySimulated", before[0]
@@ -205,6 +207,8 @@ class Decider:
             return False, "Rejected", rejected
         if runbook.mode is Mode.SUGGEST and any(e.plan.runbook_hash == runbook.hash for e in before):
             return False, "AlreadySuggested", before[0]
+        if before and _found_nothing(before[0]) and now - before[0].updated_at < BREATH:
+            return True, "JustEnded", before[0]
         return None
 
     def _submit(self, plan: Plan, incident: Incident, now: float) -> Decision:
@@ -243,6 +247,10 @@ class Decider:
         if execution.state is ExecutionState.RUNNING:
             self.run_due()
         return _word(incident, now, plan.runbook, "Planned", execution.id, passed=True)
+
+
+def _found_nothing(run: Execution) -> bool:
+    return run.state is ExecutionState.DONE and run.result is not None and run.result.outcome is Outcome.SKIPPED
 
 
 def suggestion(plan: Plan, now: float) -> Execution:
