@@ -95,7 +95,7 @@ def test_while_one_cools_down_the_next_is_not_tried(tmp_path: Path) -> None:
 def test_a_run_that_finds_nothing_to_do_is_not_made_anew_at_once_even_without_the_guard(tmp_path: Path) -> None:
     # The level is good already (`passes: "true"`), and no cooldown stands between one run and the next.
     idle = re.sub(r"passes: [^,}\n]+", 'passes: "true"', RUNBOOK)
-    stage = staged(tmp_path, idle, guards=GuardSettings(modes={name: GuardMode.OFF for name in ("cooldown", "rate", "runbook-rate", "cluster-rate", "loop", "attempts")}))
+    stage = staged(tmp_path, idle, guards=GuardSettings(modes=dict.fromkeys(("cooldown", "rate", "runbook-rate", "cluster-rate", "loop", "attempts"), GuardMode.OFF)))
     assert {r.result.reason for r in stage.runs if r.result} == {"LevelIsGood"}, stage.told()
     assert 1 <= len(stage.runs) <= 7
     assert "JustEnded" in stage.reasons()
