@@ -293,7 +293,9 @@ def words(stand: Stand, dial: Dial, mail: SlackServer) -> Iterator[tuple[Case, D
     file = stand.folder / "webhook-token"
     file.write_text(token)
     case.trouble("bait", "legit", level=UNWELL)
-    daemon = case.daemon(change=lambda s: s.update(web={"webhookTokenFile": str(file)}, slack=telling(mail, stand.folder)))
+    # So many incidents at once are a storm, in which nothing is done by itself; here it is asked what the words alone do.
+    calm = {"cooldown": "10m", "stormTargets": 1000, "stormIncidents": 1000}
+    daemon = case.daemon(change=lambda s: s.update(web={"webhookTokenFile": str(file)}, slack=telling(mail, stand.folder), guards=calm))
     daemon.start()
     yield case, daemon, token
     assert daemon.stop() == 0, daemon.tail()
