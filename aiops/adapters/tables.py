@@ -5,6 +5,7 @@ Neighbours: `app.drift_files` compares two of them. pyarrow reads both formats a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +162,7 @@ def write_scored(path: Path, table: TimedTable, scores: Floats) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [",".join(_quoted(name) for name in ("timestamp", *table.header, "anomaly_score"))]
     for stamp, row, score in zip(table.stamps, table.values.tolist(), scores.tolist(), strict=True):
-        lines.append(",".join([_quoted(stamp), *("" if v != v else repr(v) for v in row), f"{score:.6g}"]))  # noqa: PLR0124 (NaN)
+        lines.append(",".join([_quoted(stamp), *("" if math.isnan(v) else repr(v) for v in row), f"{score:.6g}"]))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -113,6 +113,18 @@ def part(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[A
     return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{prefix}.")}
 
 
+def packed(state: RowArrays, header: Mapping[str, Any]) -> bytes:
+    """A detector whose whole state is one `RowArrays`, as bytes."""
+    return pack({f"state.{name}": array for name, array in state.used().items()}, header)
+
+
+def restored(data: bytes, fresh: RowArrays) -> tuple[RowArrays, dict[str, Any]]:
+    """`fresh` filled with what `packed` was given, and the header. Raises ValueError if the bytes are damaged or of other parameters."""
+    arrays, header = unpack(data)
+    fresh.replace(part(arrays, "state"))
+    return fresh, header
+
+
 def nan(size: int) -> Floats:
     """`size` unknowns."""
     return np.full(size, np.nan)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.detect import divergence as dv
-from aiops.detect.arrays import Column, Flags, RowArrays, Rows, nan, pack, part, unpack
+from aiops.detect.arrays import Column, Flags, RowArrays, Rows, nan, packed, restored
 from aiops.detect.contract import MAX_SCORE, Scores, scattered
 from aiops.domain.series import Floats
 
@@ -139,14 +139,11 @@ class Drift:
 
     def snapshot(self) -> bytes:
         """All that was learned."""
-        return pack({f"state.{name}": array for name, array in self._state.used().items()}, {"detector": self.reason})
+        return packed(self._state, {"detector": self.reason})
 
     def restore(self, data: bytes) -> None:
         """Raises ValueError if the bytes are damaged or of other parameters."""
-        arrays, _ = unpack(data)
-        state = self._fresh()
-        state.replace(part(arrays, "state"))
-        self._state = state
+        self._state, _ = restored(data, self._fresh())
 
 
 def _size(values: Floats) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops.detect.arrays import Column, RowArrays, Rows, pack, part, unpack
+from aiops.detect.arrays import Column, RowArrays, Rows, packed, restored
 from aiops.detect.contract import Scores, plain_scores, scattered
 from aiops.domain.rule import Direction
 from aiops.domain.series import Floats
@@ -207,14 +207,11 @@ class Fleet:
 
     def snapshot(self) -> bytes:
         """All that was learned."""
-        return pack({f"state.{name}": array for name, array in self._state.used().items()}, {"detector": self.reason})
+        return packed(self._state, {"detector": self.reason})
 
     def restore(self, data: bytes) -> None:
         """Raises ValueError if the bytes are damaged or of other parameters."""
-        arrays, _ = unpack(data)
-        state = self._fresh()
-        state.replace(part(arrays, "state"))
-        self._state = state
+        self._state, _ = restored(data, self._fresh())
 
 
 def _bucket(times: Floats) -> Rows:

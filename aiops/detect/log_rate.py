@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiops.detect.arrays import Column, RowArrays, Rows, nan, pack, part, unpack
+from aiops.detect.arrays import Column, RowArrays, Rows, nan, packed, restored
 from aiops.detect.contract import MAX_SCORE, Scores, scattered
 from aiops.domain.series import Floats
 
@@ -87,14 +87,11 @@ class LogErrorRate:
 
     def snapshot(self) -> bytes:
         """All that was learned."""
-        arrays = {f"state.{name}": array for name, array in self._state.used().items()}
-        return pack(arrays, {"polls": self._polls})
+        return packed(self._state, {"polls": self._polls})
 
     def restore(self, data: bytes) -> None:
         """Raises ValueError if the bytes are damaged."""
-        arrays, header = unpack(data)
-        state = self._fresh()
-        state.replace(part(arrays, "state"))
+        state, header = restored(data, self._fresh())
         try:
             polls = int(header["polls"])
         except (KeyError, TypeError) as error:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,14 +45,6 @@ class Measured:
     current: tuple[int, ...]
 
 
-class Reference(Protocol):
-    """A fitted feature."""
-
-    def measure(self, values: Floats | Sequence[str | None]) -> Measured:
-        """Compare a batch of at least one row."""
-        ...
-
-
 class NumericReference:
     """`values`: (rows,) in order of time, NaN is missing, ±Inf lies in the outer bins. Raises ValueError without a single number."""
 
@@ -80,7 +71,7 @@ class NumericReference:
         return np.append(held, missing)
 
     def measure(self, values: Floats | Sequence[str | None]) -> Measured:
-        """As `Reference` says."""
+        """Compare a batch of at least one row."""
         return _measured(self.names, self._law, self.counts, self.count(np.asarray(values, dtype=np.float64)))
 
 
@@ -106,7 +97,7 @@ class CategoricalReference:
         return np.fromiter((self._rank.get(v, new) for v in values), np.int64, len(values))
 
     def measure(self, values: Floats | Sequence[str | None]) -> Measured:
-        """As `Reference` says."""
+        """Compare a batch of at least one row."""
         counts = np.bincount(self._place([None if v is None else str(v) for v in values]), minlength=len(self.names))
         return _measured(self.names, self._law, self.counts, counts)
 

@@ -10,7 +10,6 @@ Neighbours: `engine` says what a database is; `connecting` makes connections.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from sqlalchemy import URL, Connection, Engine, Transaction, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from aiops.adapters.clock import SystemClock
 from aiops.adapters.store.connecting import Connector, store_error
 from aiops.domain.errors import CommitUnknownError, StoreError
 
@@ -57,7 +57,7 @@ class PostgresDatabase:
         self._connector = connector
         self._watch_lock = threading.Lock()
         self._watch: psycopg.Connection | None = None
-        self._pause = threading.Event()
+        self._pause, self._clock = threading.Event(), SystemClock()
 
     @property
     def dialect(self) -> str:
@@ -111,14 +111,14 @@ class PostgresDatabase:
             transaction.rollback()
         if not error.connection_invalidated:
             raise error
-        deadline = time.monotonic() + LOOK_UP_SECONDS
+        deadline = self._clock.monotonic() + LOOK_UP_SECONDS
         while True:
             status = self._status(mark)
             if status == "committed":
                 return
             if status == "aborted":
                 raise StoreError("store: the connection broke; nothing of this change was written") from error
-            if time.monotonic() >= deadline:
+            if self._clock.monotonic() >= deadline:
                 raise CommitUnknownError("store: the connection broke while a change was being committed, and the server cannot be asked what became of it") from error
             self._pause.wait(_LOOK_EVERY)
 

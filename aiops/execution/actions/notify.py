@@ -17,6 +17,17 @@ MAX_TEXT = 2_500
 """Characters; a chat section takes 3,000."""
 
 
+def messages_of(context: Context, prepared: Prepared) -> tuple[Message, ...]:
+    """The prepared `text`, once for each of `channels`, named by the operation key."""
+    return tuple(
+        Message(
+            key=f"{context.key}@{channel}", channel=channel, incident=context.incident, kind=MessageKind.UPDATE, created_at=context.now,
+            sequence=int(context.now * 1000), text=prepared.request["text"], due_at=context.now,
+        )
+        for channel in prepared.request["channels"]
+    )
+
+
 class Notify:
     """See `contract.Action`."""
 
@@ -40,13 +51,7 @@ class Notify:
 
     def start(self, context: Context, prepared: Prepared) -> Effect:
         """The messages, named by the operation key, are handed to the one who records."""
-        messages = tuple(
-            Message(
-                key=f"{context.key}@{channel}", channel=channel, incident=context.incident, kind=MessageKind.UPDATE, created_at=context.now,
-                sequence=int(context.now * 1000), text=prepared.request["text"], due_at=context.now,
-            )
-            for channel in prepared.request["channels"]
-        )
+        messages = messages_of(context, prepared)
         return Effect(applied=True, note=f"tells {len(messages)} channel(s)", messages=messages)
 
     def look(self, context: Context, prepared: Prepared) -> Seen:  # noqa: ARG002 (the contract's signature)

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiops.domain.duration import format_duration, parse_duration
-from aiops.domain.message import Message, MessageKind
 from aiops.domain.outcome import Outcome, Result
 from aiops.domain.runbook import ActionSpec, EffectClass, ParamSpec
 from aiops.domain.signal import Severity
 from aiops.execution.actions.contract import Checked, Context, Done, Effect, Failed, Looked, Prepared, Seen, Waiting
+from aiops.execution.actions.notify import messages_of
 
 MAX_ANSWER = 500
 """Characters of an answer in words."""
@@ -106,13 +106,7 @@ class Suspend:
 
     def start(self, context: Context, prepared: Prepared) -> Effect:
         """The question, named by the operation key, is handed to the one who records."""
-        messages = tuple(
-            Message(
-                key=f"{context.key}@{channel}", channel=channel, incident=context.incident, kind=MessageKind.UPDATE, created_at=context.now,
-                sequence=int(context.now * 1000), text=prepared.request["text"], due_at=context.now,
-            )
-            for channel in prepared.request["channels"]
-        )
+        messages = messages_of(context, prepared)
         return Effect(applied=True, note=f"asks in {len(messages)} channel(s) and waits for an answer", messages=messages)
 
     def look(self, context: Context, prepared: Prepared) -> Seen:  # noqa: ARG002 (the contract's signature)

@@ -7,6 +7,7 @@ what somebody else changed meanwhile is never written over. Neighbours: `stamped
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,12 +57,12 @@ def invalid(detail: str) -> Result:
     return Result(Outcome.ERROR, "InvalidArguments", detail)
 
 
-class TemplateAction:
+class TemplateAction(ABC):
     """`prepare`, `start`, `look` and `check` of an action that changes one container of the template."""
 
+    @abstractmethod
     def wanted(self, container: JsonObject, arguments: Mapping[str, Any]) -> Wanted | Result:
         """The container as it is to be (the one given is not to be changed in place), or the result that ends the step."""
-        raise NotImplementedError
 
     def owner(self, context: Context) -> Owner | None:  # noqa: ARG002 (for those who have one)
         """Who else sets what this action would, where that is not seen in the daemon's view."""
