@@ -96,11 +96,14 @@ def test_the_run_ends_right_and_nothing_is_done_twice(plane: KubernetesPlane, re
     assert done is not None
     assert done.result is not None
     assert (done.step("grow").state, done.result.outcome) == (StepState.UNDONE, Outcome.ERROR), done
+    # A request whose client has gone may be logged as 504, or not at all, and yet have been carried out: what was done is counted on the object.
+    # Each change of its spec is one generation, and it began with the first.
+    found = plane.must("GET", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{name}")
+    assert (found["spec"]["replicas"], found["metadata"]["generation"]) == (0, 3)
     counts = [
         operation["value"] for write in plane.audit_events(users=[user]) if write.response_code < 300 and not write.dry_run
         for operation in write.request_body if operation["op"] == "replace"
     ]
-    assert counts == [1, 0]
-    assert plane.must("GET", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{name}")["spec"]["replicas"] == 0
+    assert counts == [count for count in (1, 0) if count in counts]
     assert store.leases() == []
     store.close()
