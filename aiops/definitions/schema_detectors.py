@@ -56,6 +56,12 @@ class SeasonalZModel(Model):
         return self
 
 
+class FleetModel(Model):
+    """A departure from the series' own past: from its hour of the day, from an hour ago, from its range. Needs no level; `aiops score` judges the same way."""
+
+    type: Literal["fleet"]
+
+
 class LogErrorRateModel(Model):
     """A burst of log records: at least `minimumCount`, and `ratio` times what is usual for the series."""
 
@@ -93,9 +99,10 @@ class DriftModel(Model):
         return self
 
 
-DetectorModel = Annotated[ThresholdModel | SeasonalZModel | LogErrorRateModel | IsolationForestModel | DriftModel, Field(discriminator="type")]
+AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | LogErrorRateModel | IsolationForestModel | DriftModel
+DetectorModel = Annotated[AnyDetector, Field(discriminator="type")]
 
 
-def specification(model: ThresholdModel | SeasonalZModel | LogErrorRateModel | IsolationForestModel | DriftModel) -> DetectorSpec:
+def specification(model: AnyDetector) -> DetectorSpec:
     """The domain's form; what was not given and has no default is left out."""
     return DetectorSpec(model.type, model.model_dump(exclude={"type"}, exclude_none=True))

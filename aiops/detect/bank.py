@@ -1,7 +1,7 @@
 """All series of one rule: from a poll's columns to findings.
 
 Order of a poll: intern labels → drop late, duplicate and future samples → counters to rates → what is measured (finite, enough volume) is scored
-→ dead bands → alarms → the missing → evidence. One poller owns a bank; snapshots and readers may come from other threads, so a lock stands round each
+→ dead bands, chance → alarms → the missing → evidence. One poller owns a bank; snapshots and readers may come from other threads, so a lock stands round each
 public call. Neighbours: `registry` builds the detector,
 `alarm` holds and clears, `pipeline.observe` turns findings into signals.
 """
@@ -22,6 +22,7 @@ from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, part, unpa
 from aiops.detect.contract import Scores
 from aiops.detect.findings import Finding, Observed
 from aiops.detect.intake import Intake
+from aiops.detect.low_traffic import unlikely_count, unlikely_share
 from aiops.detect.recent import Recent
 from aiops.detect.registry import build_detector
 from aiops.detect.series_table import REFUSED, SeriesTable
@@ -33,6 +34,7 @@ from aiops.domain.signal import Evidence, Severity, SignalState
 MAX_SERIES = 10_000
 TTL = 6 * 3600.0
 """Seconds after which an absent series that claims nothing is forgotten."""
+_NONE: Rows = np.empty(0, dtype=np.int64)
 
 
 class RuleBank:
@@ -86,7 +88,7 @@ class RuleBank:
             rows, times, values = np.concatenate([rows, zeros]), np.concatenate([times, zero_times]), np.concatenate([values, np.zeros(len(zeros))])
         measured = np.isfinite(values) & self._enough(rows, volume)
         self._recent.add(rows, times, values)
-        findings = self._judge(rows[measured], times[measured], values[measured], partial=batch.partial)
+        findings = self._judge(rows[measured], times[measured], values[measured], volume, partial=batch.partial)
         if not batch.partial:
             self._mark(present, rows[measured], batch.at)
             findings += self._missing(batch.at)
@@ -167,11 +169,23 @@ class RuleBank:
         known = volume or {}
         return np.array([known.get(self._table.series(row), 0.0) >= minimum for row in rows.tolist()], dtype=np.bool_)
 
-    def _judge(self, rows: Rows, times: Floats, values: Floats, *, partial: bool) -> list[Finding]:
+    def _beyond_chance(self, breach: Flags, rows: Rows, values: Floats, expected: Floats, volume: Mapping[str, float] | None) -> Flags:
+        """Those departures that few events do not explain."""
+        few = np.flatnonzero(breach) if self.rule.kind in (MetricKind.COUNT, MetricKind.RATIO) else _NONE
+        if not len(few):
+            return breach
+        if self.rule.kind is MetricKind.COUNT:
+            breach[few] = unlikely_count(values[few], expected[few])
+        elif self.rule.minimum_volume > 0.0:
+            events = np.array([(volume or {}).get(self._table.series(row), np.nan) for row in rows[few].tolist()])
+            breach[few] = unlikely_share(values[few], expected[few], events)
+        return breach
+
+    def _judge(self, rows: Rows, times: Floats, values: Floats, volume: Mapping[str, float] | None, *, partial: bool) -> list[Finding]:
         """Score measured samples and step the alarms."""
         scores = self._detector.score_and_learn(rows, times, values, learn=not partial)
         counts, within = outside_dead_band(values, scores, self.rule.dead_band_absolute, self.rule.dead_band_relative)
-        breach = scores.ready & scores.breach & counts
+        breach = self._beyond_chance(scores.ready & scores.breach & counts, rows, values, scores.expected, volume)
         # A series whose absence was claimed is back: that claim is over unless the value itself is wrong.
         back = self._state["absence"][rows]
         recovered = ((scores.ready & (scores.recovered | within)) | back) & ~breach

@@ -5,7 +5,7 @@ lies. Their mean is set against how far this series departs *usually* at its wor
 has to depart further than a calm one, and one level does for all. No distribution is assumed. 1.8 kB a series, a few dozen vector operations a batch.
 
 Hours are UTC. Sources: exponentially forgetting moments after Finch, "Incremental calculation of weighted mean and variance" (2009); block maxima as the
-measure of the usual worst after Gumbel, "Statistics of Extremes" (1958). Neighbours: `contract`, `rest` (one alarm an episode), `profiles`.
+measure of the usual worst after Gumbel, "Statistics of Extremes" (1958). Neighbours: `contract`, `rest` (one alarm an episode, for recorded series; of live ones the alarms of `bank` make one).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiops.detect.contract import Detector
 from aiops.detect.drift import Drift
+from aiops.detect.fleet import Fleet
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.log_rate import LogErrorRate
 from aiops.detect.seasonal import SeasonalZ
@@ -34,6 +35,11 @@ def _seasonal(parameters: Mapping[str, Any], direction: Direction, kind: MetricK
     return SeasonalZ(direction=direction, kind=kind, **parameters)
 
 
+def _fleet(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    del kind  # Departures are measured by the series' own past, whatever the values are.
+    return Fleet(direction=direction, **parameters)
+
+
 def _log_rate(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
     del direction, kind  # More errors than usual is the only claim it makes.
     return LogErrorRate(**parameters)
@@ -52,6 +58,7 @@ Builder = Callable[[Mapping[str, Any], Direction, MetricKind], Detector]
 BUILDERS: Mapping[str, Builder] = {
     "threshold": _threshold,
     "seasonalZ": _seasonal,
+    "fleet": _fleet,
     "logErrorRate": _log_rate,
     "isolationForest": _isolation_forest,
     "drift": _drift,

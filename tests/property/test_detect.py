@@ -63,6 +63,7 @@ RULES = st.builds(
             DetectorSpec("threshold", {"above": 10.0, "clear": 8.0, "critical": 15.0}),
             DetectorSpec("threshold", {"below": 3.0}),
             DetectorSpec("seasonalZ", {"minimum_samples": 3, "window": 5, "season": 600.0, "bucket": 60.0}),
+            DetectorSpec("fleet"),
             DetectorSpec("logErrorRate", {"minimum_count": 5, "ratio": 2.0}),
             DetectorSpec("drift", {"reference": 600.0, "window": 300.0}),
         ]

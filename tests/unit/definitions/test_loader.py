@@ -93,6 +93,10 @@ def test_logs_objects_and_detectors(tmp_path: Path) -> None:
           query: up
           severity: info
           detector: {type: isolationForest}
+        - name: unlike-itself
+          query: up
+          severity: info
+          detector: {type: fleet}
         - name: drifting
           query: up
           severity: info
@@ -102,7 +106,8 @@ def test_logs_objects_and_detectors(tmp_path: Path) -> None:
     )
     definitions = load(tmp_path, rules=text, sources=SOURCES)
     assert not definitions.problems
-    logs, nodes, seasonal, forest, drifting = definitions.rules
+    logs, nodes, seasonal, forest, fleet, drifting = definitions.rules
+    assert (fleet.detector.type, fleet.detector.parameters) == ("fleet", {})
     assert logs.source == "logs"  # the only source of that type, whatever its name
     assert logs.query == LogQuery("logs-*", 60.0, {"level": ("ERROR",)}, {"app": ("x",)}, "time out", ("k.ns",), max_groups=5)
     assert logs.detector.parameters == {"minimum_count": 5, "ratio": 3.0}

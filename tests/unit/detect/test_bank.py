@@ -11,7 +11,7 @@ import pytest
 from aiops.detect.arrays import pack, unpack
 from aiops.detect.bank import RuleBank
 from aiops.detect.findings import Observed
-from aiops.domain.rule import DetectorSpec, MetricKind, MissingData, PromQuery, Rule
+from aiops.domain.rule import DetectorSpec, Direction, MetricKind, MissingData, PromQuery, Rule
 from aiops.domain.series import SampleBatch, series_id
 from aiops.domain.signal import Severity, SignalState
 
@@ -154,6 +154,35 @@ def test_too_little_volume_is_not_judged() -> None:
     assert bank.observe(batch(T0 + 15, [(A, 11)])).findings == ()
     assert len(bank.observe(batch(T0 + 30, [(A, 11)]), {key: 100.0}).findings) == 1
     assert bank.observe(batch(T0 + 45, [(A, 1)]), {key: 1.0}).findings == ()
+
+
+def learnt(kind: MetricKind, usual: float, volume: Mapping[str, float] | None = None) -> RuleBank:
+    """A bank that saw one series at about `usual`, poll after poll."""
+    bank = RuleBank(rule(detector=DetectorSpec("fleet"), kind=kind, **({"minimum_volume": 2.0, "volume_query": "v"} if volume else {})))
+    for i, wobble in enumerate(np.random.default_rng(3).uniform(0.9, 1.1, 60)):
+        assert bank.observe(batch(T0 + 15 * i, [(A, usual * wobble)]), volume).findings == ()
+    return bank
+
+
+def test_two_failures_of_three_requests_are_no_outage_and_twenty_of_thirty_are() -> None:
+    key = series_id(A)
+    few, many = learnt(MetricKind.RATIO, 0.2, {key: 1000.0}), learnt(MetricKind.RATIO, 0.2, {key: 1000.0})
+    assert few.observe(batch(T0 + 900, [(A, 2 / 3)]), {key: 3.0}).findings == ()
+    assert [f.reason for f in many.observe(batch(T0 + 900, [(A, 2 / 3)]), {key: 30.0}).findings] == ["UnlikeItself"]
+
+
+def test_a_count_must_be_more_than_chance() -> None:
+    assert learnt(MetricKind.COUNT, 4.0).observe(batch(T0 + 900, [(A, 9.0)])).findings == ()
+    assert len(learnt(MetricKind.GAUGE, 4.0).observe(batch(T0 + 900, [(A, 9.0)])).findings) == 1
+    assert len(learnt(MetricKind.COUNT, 4.0).observe(batch(T0 + 900, [(A, 14.0)])).findings) == 1
+
+
+def test_the_dead_bands_and_the_direction_hold_for_what_is_learnt() -> None:
+    for changes, found in (({}, 1), ({"direction": Direction.DOWN}, 0), ({"dead_band_absolute": 6.0}, 0), ({"dead_band_relative": 2.0}, 0)):
+        bank = RuleBank(rule(detector=DetectorSpec("fleet"), **changes))
+        for i, value in enumerate(np.random.default_rng(4).uniform(3.6, 4.4, 60).tolist()):
+            bank.observe(batch(T0 + 15 * i, [(A, value)]))
+        assert len(bank.observe(batch(T0 + 900, [(A, 9.0)])).findings) == found
 
 
 def test_dead_bands_ask_for_both_sizes() -> None:
@@ -301,7 +330,7 @@ def test_levels_that_contradict_each_other_are_refused(parameters: dict[str, flo
 
 
 def test_an_unknown_detector_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="allowed: drift, isolationForest"):
+    with pytest.raises(ValueError, match="allowed: drift, fleet, isolationForest"):
         RuleBank(rule(detector=DetectorSpec("oracle")))
 
 
