@@ -33,7 +33,10 @@ FIRST = ("integration/test_hard_times.py", "integration/test_loop.py", *GROUPS["
 
 # Minutes of virtual time, thousands of random histories, and what waits for servers: counting each line would nearly double what they cost,
 # and the lines are those of the tests that are counted.
-UNCOUNTED = ("integration", "docs", "scenarios/test_faults.py", "property/test_crash.py")
+UNCOUNTED = (
+    "integration", "docs", "scenarios/test_faults.py", "scenarios/test_hands_off.py", "scenarios/test_remediation.py", "scenarios/test_shipped_tests.py",
+    "property/test_crash.py",
+)  # fmt: skip
 
 
 class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
