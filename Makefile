@@ -74,9 +74,9 @@ bench-waiting: dev
 bench-remediation: dev
 	$(BIN)/python -m benchmarks.remediation $(ARGS)
 
-# Not part of make test: about ten minutes. KILLS and SEED may be given.
+# Not part of make test: about twenty minutes. KILLS, SEED and ARGS ("--postgres", "--cuts 0") may be given.
 chaos: dev
-	$(BIN)/python -m benchmarks.chaos --kills $(or $(KILLS),50) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m benchmarks.chaos --kills $(or $(KILLS),50) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

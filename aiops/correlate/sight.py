@@ -81,12 +81,17 @@ class Seen:
     signals: tuple[Signal, ...] = ()
 
 
-def answered(sight: SourceSight, now: float, policy: SightPolicy, *, newest: float | None = None, partial: bool = False, skew: float | None = None) -> Seen:
-    """A poll was answered. `newest`: time of the newest sample in it, if it had any; `skew`: its clock minus ours, in seconds, if known."""
+def answered(
+    sight: SourceSight, now: float, policy: SightPolicy, *, newest: float | None = None, partial: bool = False, skew: float | None = None, heard: float | None = None,
+) -> Seen:
+    """A poll was answered. `newest`: time of the newest sample in it, if it had any; `skew`: its clock minus ours, in seconds, if known.
+
+    `heard`: when the answer came, if that is not now but has been learnt of only now.
+    """
     fresh = sight.newest if newest is None else max(newest, sight.newest or newest)
     later = replace(
         sight,
-        answered_at=now,
+        answered_at=now if heard is None else heard,
         failing_since=None,
         failures=0,
         reason="",
@@ -150,7 +155,8 @@ def _signal(sight: SourceSight, claim: str, state: SignalState, now: float) -> S
 def _words(sight: SourceSight, claim: str, now: float) -> str:
     if claim == DARK:
         heard = "never" if sight.answered_at is None else f"{now - sight.answered_at:.0f} s ago"
-        return f"source {sight.source} is dark: {sight.failures} failures in a row ({sight.reason or 'not asked'}), last answer {heard}"
+        told = f"{sight.failures} failures in a row ({sight.reason or 'not asked'})" if sight.failures or not sight.reason else sight.reason
+        return f"source {sight.source} is dark: {told}, last answer {heard}"
     if claim == STALE:
         return f"source {sight.source} is stale: its newest sample is {now - (sight.newest or now):.0f} s old"
     if claim == PARTIAL:

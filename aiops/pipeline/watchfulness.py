@@ -14,6 +14,7 @@ import numpy as np
 from aiops.correlate import sight as machine
 from aiops.correlate.sight import SightPolicy, SourceSight
 from aiops.domain.decision import Decision
+from aiops.domain.errors import trimmed
 from aiops.domain.series import SampleBatch
 from aiops.domain.signal import Signal
 from aiops.ports.cluster import ClusterView
@@ -58,12 +59,12 @@ class Watchfulness:
                 source, seen = cluster_source(name), view.sight()
                 before = self._sights.get(source) or SourceSight(source, now)
                 if seen.synced and seen.seen_at > (before.answered_at or 0.0):
-                    after = machine.answered(before, seen.seen_at, self._policy(source))
-                    signals += self._keep(after)
-                elif not seen.synced and seen.errors:
+                    # Kinds come back one by one: the oldest contact may have moved on and be old still.
+                    signals += self._keep(machine.answered(before, now, self._policy(source), heard=seen.seen_at))
+                elif seen.errors:
                     # Not a failure for each look: one state, whose age the policy judges.
-                    detail = "; ".join(f"{kind}: {text}" for kind, text in sorted(seen.errors.items()))
-                    self._sights[source] = dataclasses.replace(before, reason="NotSynced", detail=detail)
+                    detail = trimmed("; ".join(f"{kind}: {text}" for kind, text in sorted(seen.errors.items())))
+                    self._sights[source] = dataclasses.replace(before, reason="NotSeen" if seen.synced else "NotSynced", detail=detail)
             for source, before in list(self._sights.items()):
                 signals += self._keep(machine.tick(before, now, self._policy(source)))
         return tuple(signals)

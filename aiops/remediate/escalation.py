@@ -14,13 +14,13 @@ from aiops.domain.errors import trimmed
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.outcome import Outcome
 from aiops.domain.runbook import PERSON, GuardSpec, Mode, Runbook, StepSpec
-from aiops.remediate.guards.traits import traits
+from aiops.remediate.guards.traits import BLIND, traits
 
 SETTLED = 600.0
 """What fires on so long (seconds) after a run that helped is no longer on its way to clear."""
 MOST_TOLD = 10
 _FAILURES = frozenset((Outcome.FAILED, Outcome.ERROR, Outcome.INCONCLUSIVE))
-_NO_TRY = frozenset({"SelfHealed", "LossOfSight", "Paused", "ActingSwitchedOff", "GuardUnavailable", "SourceDark"})
+_NO_TRY = BLIND | {"SelfHealed", "Paused", "Frozen", "ActingSwitchedOff", "GuardUnavailable"}
 """Reasons of runs that say nothing against their runbook: it healed before, or nothing was let pass."""
 _UNKNOWN = "EffectUnknown"
 

@@ -8,7 +8,7 @@ from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.outcome import Outcome
 from aiops.remediate.backoff import grown
 from aiops.remediate.guards.contract import HOUR, Answer, GuardInput, GuardLimits, allow, counted, recent, refuse
-from aiops.remediate.guards.traits import acts, related
+from aiops.remediate.guards.traits import BLIND, acts, related
 
 _FAILURES = (Outcome.FAILED, Outcome.ERROR, Outcome.INCONCLUSIVE)
 
@@ -99,7 +99,7 @@ def _ended(run: Execution) -> tuple[float, str]:
 
 def _unbegun(run: Execution) -> bool:
     """It ended because nothing could be measured, before anything was intended."""
-    blind = run.state is ExecutionState.DONE and run.result is not None and run.result.reason == "LossOfSight"
+    blind = run.state is ExecutionState.DONE and run.result is not None and run.result.reason in BLIND
     return blind and not any(step.attempt for step in run.steps)
 
 

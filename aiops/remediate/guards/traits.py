@@ -39,6 +39,12 @@ class Traits:
     withdraws: bool = False
 
 
+BLIND = frozenset({
+    "LossOfSight", "SourceUnknown", "SourceFailing", "SourcePartial", "SourceStale", "SourceDark", "TargetDark", "ClusterNotSynced", "ClusterStale",
+    "ClusterPartial",
+})  # fmt: skip
+"""Reasons of a run that ended because something could not be seen. Before it did anything, that says nothing against its runbook."""
+
 REPLICAS, RESTART, TEMPLATE, RESOURCES, PAUSED, UNSCHEDULABLE = "replicas", "restart", "template", "resources", "paused", "unschedulable"
 
 _ROLLS = Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING)

@@ -49,6 +49,14 @@ def test_a_source_that_nobody_asks_goes_dark_too() -> None:
     assert told(tick(new(), T0 + 60, POLICY)) == [(DARK, "firing")]
 
 
+def test_what_is_learnt_late_of_an_answer_does_not_make_the_claim_about_it_old() -> None:
+    dark = tick(new(), T0 + 60, POLICY)
+    still = answered(dark.sight, T0 + 100, POLICY, heard=T0 + 30)
+    assert (told(still), still.sight.state, still.sight.answered_at) == ([], SightState.DARK, T0 + 30)
+    (over,) = answered(still.sight, T0 + 101, POLICY, heard=T0 + 95).signals
+    assert (over.state, over.at) == (SignalState.CLEARED, T0 + 101)
+
+
 def test_a_source_that_never_answered_goes_dark() -> None:
     (signal,) = tick(SourceSight("logs", T0), T0 + 60, POLICY).signals
     assert "last answer never" in signal.summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from aiops.domain.decision import Decision
 from aiops.domain.decision import Stage as Room
 from aiops.domain.errors import StoreError
 from aiops.domain.series import SampleBatch
-from aiops.domain.signal import SignalState
+from aiops.domain.signal import Signal, SignalState
 from aiops.pipeline.observe import identity, snapshot_name
 from aiops.pipeline.watchfulness import Watchfulness
+from aiops.ports.cluster import Sight
 from aiops.ports.telemetry import NullTelemetry
 from tests.scenarios.stage import CHECKOUT, RULES, RUNBOOK, Stage
 
@@ -149,6 +151,29 @@ def test_silence_is_dark_too() -> None:
     watch = Watchfulness({"prometheus": SightPolicy(dark_after=60.0)}, NullTelemetry(), 0.0)
     watch.answered("prometheus", answer(5.0), 5.0, None)
     assert [s.rule for at in range(6, 120) for s in watch.look({}, float(at))] == ["SourceDark"]
+
+
+class Window:
+    """A view that is seen as it was last told."""
+
+    def __init__(self) -> None:
+        self.seen = Sight(synced=True, seen_at=0.0, errors={})
+
+    def sight(self) -> Sight:
+        return self.seen
+
+
+def test_a_cluster_that_comes_back_kind_by_kind_is_dark_once_and_over_once() -> None:
+    """The oldest contact of all kinds moves on while it is still old: the claim stands, and its end is not told as older than its beginning."""
+    watch, window = Watchfulness({"cluster/default": SightPolicy(dark_after=60.0)}, NullTelemetry(), 0.0), Window()
+    told: list[Signal] = []
+    for at in range(1, 140):
+        oldest = 5.0 if at < 70 else 20.0 if at < 100 else at - 8.0
+        window.seen = Sight(synced=True, seen_at=min(oldest, float(at)), errors={"Pod": "TimedOut: no answer"} if 40 < at < 100 else {})
+        told += watch.look(cast("Any", {"default": window}), float(at))
+    assert [(s.rule, s.state, s.at) for s in told] == [("SourceDark", SignalState.FIRING, 65.0), ("SourceDark", SignalState.CLEARED, 100.0)]
+    assert "NotSeen" in told[0].summary
+    assert told[0].evidence.lines == ("Pod: TimedOut: no answer",)
 
 
 def test_a_source_that_no_policy_names_is_watched_all_the_same() -> None:

@@ -98,8 +98,9 @@ def test_an_effect_that_nobody_knows_of_goes_to_a_person_alone() -> None:
 def test_what_says_nothing_against_it_is_no_failure(reason: str) -> None:
     assert names(ALL, run("a", reason)) == ["a", "b", "c"]
     assert names(ALL, run("a", simulated=True)) == ["a", "b", "c"]
-    blind = replace(run("a", "LossOfSight", Outcome.ERROR), steps=())
-    assert names(ALL, blind) == ["a", "b", "c"]
+    for unseen in ("LossOfSight", "ClusterPartial", "ClusterStale", "SourceStale", "Frozen"):
+        blind = replace(run("a", unseen, Outcome.ERROR), steps=())
+        assert names(ALL, blind) == ["a", "b", "c"]
 
 
 def test_what_was_tried_is_told_in_order() -> None:

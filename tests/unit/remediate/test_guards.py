@@ -222,10 +222,11 @@ def test_a_run_that_found_nothing_to_do_was_no_attempt(case: Case) -> None:
     assert "attempts" not in case.refused(of_incident=idle)
 
 
-def test_a_run_that_lost_sight_before_it_did_anything_is_no_failure(case: Case) -> None:
+@pytest.mark.parametrize("reason", ["LossOfSight", "ClusterPartial", "SourceDark"])
+def test_a_run_that_lost_sight_before_it_did_anything_is_no_failure(case: Case, reason: str) -> None:
     now = case.shop.now
     case.limits = GuardLimits(maximum_per_incident=3)
-    blind = [replace(run(n, at=now - 61 - n, step=StepRun("do", StepState.DONE)), result=Result(Outcome.ERROR, "LossOfSight")) for n in range(3)]
+    blind = [replace(run(n, at=now - 61 - n, step=StepRun("do", StepState.DONE)), result=Result(Outcome.ERROR, reason)) for n in range(3)]
     assert case.refused(executions=blind, of_incident=blind) == {}
     assert case.refused(executions=[replace(blind[0], updated_at=now - 59)]) == {"cooldown": "Cooldown"}
     begun = [replace(one, steps=(replace(one.steps[0], attempt=1),)) for one in blind]
