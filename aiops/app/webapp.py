@@ -67,7 +67,7 @@ def status_of(core: Core, started_at: float) -> Status:
     return Status(
         now=core.outside.clock.now(), started_at=started_at, version=__version__, dry_run=core.dry_run, paused=bool(why), paused_by=why,
         rules=core.flow.rule_count, runbooks=core.flow.runbook_count, resting=core.resting, sources=sources_of(core.watch),
-        active=len(core.board), unfinished=len(store.unfinished()),
+        active=len(core.board), unfinished=sum(store.unfinished_states().values()),
     )
 
 

@@ -88,7 +88,7 @@ class Executor:
         for lease in self._desk.store.leases():
             if lease.owner == self._owner:
                 self._desk.store.release(lease)
-        return len(self._desk.store.unfinished())
+        return sum(self._desk.store.unfinished_states().values())
 
     def submit(
         self, plan: Plan, *, simulated: bool, decisions: tuple[Decision, ...] = (), incidents: tuple[Incident, ...] = (),

@@ -62,7 +62,7 @@ def busy_with(desk: Desk, execution: Execution) -> tuple[str, TargetRef] | None:
     """Another real run that has begun on one of the same targets, and which. What this one was planned on is about to change, so it does not wait."""
     if execution.simulated:
         return None
-    for other in desk.store.unfinished():
+    for other in desk.store.unfinished(targets=execution.plan.targets):
         if other.id != execution.id and not other.simulated and other.state in _AT_WORK and begun(other):
             shared = [target for target in execution.plan.targets if target in other.plan.targets]
             if shared:

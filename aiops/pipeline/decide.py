@@ -104,7 +104,8 @@ class Decider:
     def decide(self, incident: Incident, inhibits: Inhibits, now: float) -> Decided:
         """Everything that leads to at most one new run."""
         target = incident.target
-        stop = self._standing_reason(incident)
+        history = self._parts.store.executions(incident=incident.id, limit=1000)
+        stop = self._standing_reason(incident, history)
         if stop is not None or target is None:
             reason, detail = stop or ("NoTarget", "no object that a runbook could work on; people are told")
             return Decided((_word(incident, now, "flow", reason, detail),))
@@ -114,7 +115,6 @@ class Decider:
         if view is None:
             return Decided((_word(incident, now, "flow", "NoCluster", f"the settings have no cluster {target.context}"),))
         objects = gather(target, view.find, view.objects)
-        history = self._parts.store.executions(incident=incident.id, limit=1000)
         facts = target_facts(target, objects, effective, now, tried(history))
         found = candidates(effective, facts, self._runbooks, now)
         decisions = list(found.decisions)
@@ -142,7 +142,7 @@ class Decider:
         reason = way.after.result.reason if way.after.result else ""
         return [_word(incident, now, runbook.name, "Escalated", f"after {way.after.plan.runbook} ({way.after.id}: {reason})", passed=True)]
 
-    def _standing_reason(self, incident: Incident) -> tuple[str, str] | None:
+    def _standing_reason(self, incident: Incident, history: Sequence[Execution]) -> tuple[str, str] | None:
         if not incident.active:
             return "Resolved", ""
         if incident.silenced_by:
@@ -153,8 +153,8 @@ class Decider:
             return "NothingFires", "waiting for the quiet to last"
         if incident.id in self._asking:
             return "BeingPrepared", "what it would send is asked of the API server"
-        under_way = [e for e in self._parts.store.unfinished() if e.plan.incident == incident.id]
-        return ("RunUnderWay", under_way[0].id) if under_way else None
+        under_way = [e for e in history if e.state is not ExecutionState.DONE]
+        return ("RunUnderWay", under_way[-1].id) if under_way else None
 
     def _try(
         self, runbook: Runbook, incident: Incident, target: TargetRef, objects: ClusterObjects, facts: dict[str, object],

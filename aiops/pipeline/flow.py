@@ -247,13 +247,9 @@ class Flow:
     def _catch_up(self) -> None:
         """Runs that ended while nobody could write that down: a crash, or the store failing, between the two transactions."""
         p = self.parts
-        mitigated = [i for i in p.board if i.state is IncidentState.MITIGATING]
-        if not mitigated:
-            return
-        under_way = {e.plan.incident for e in p.store.unfinished()}
-        for incident in mitigated:
-            runs = p.store.executions(incident=incident.id, limit=1)
-            if incident.id not in under_way and runs and runs[0].state is ExecutionState.DONE:
+        for incident in [i for i in p.board if i.state is IncidentState.MITIGATING]:
+            runs = p.store.executions(incident=incident.id)
+            if runs and all(run.state is ExecutionState.DONE for run in runs):
                 self.on_run(runs[0])
 
     def _gauges(self) -> None:

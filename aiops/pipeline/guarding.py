@@ -61,10 +61,11 @@ class Guarding:
     def judge(self, plan: Plan, runbook: Runbook, incident: Incident, objects: ClusterObjects, now: float) -> tuple[Verdict, ...]:
         """Every guard's verdict. What cannot be gathered is given as unknown, and unknown refuses. Called under the flow's lock."""
         known: dict[str, Any] = {}
+        around = self._surroundings(plan, objects, now, fresh=False)
         try:
             known["executions"], known["history_since"] = self._history.about(plan, now)
             known["of_incident"] = self._history.of_incident(incident.id, now)
-            known["active"] = self._store.unfinished()
+            known["active"] = self._active(plan, around)
             known["silences"] = self._store.silences(now)
             known["storm"] = self._storming.now(now)
         except AiopsError:
@@ -72,7 +73,7 @@ class Guarding:
         given = GuardInput(
             plan=plan, guards=runbook.guards, incident=incident, objects=objects, now=now, needs_sight=runbook.needs_sight,
             incidents=self._board.all, sights=self._sights(plan.target.context), simulated=self._simulated,
-            **known, **self._pause(fresh=False), **self._surroundings(plan, objects, now, fresh=False),
+            **known, **self._pause(fresh=False), **around,
         )
         return judge(given, self._limits)
 
@@ -106,11 +107,12 @@ class Guarding:
             raise StoreError(f"incident {plan.incident} is not there")
         view, runbook = self._views.get(plan.target.context), self._runbooks.get(plan.runbook)
         objects = ClusterObjects(None) if view is None else gather(plan.target, view.find, view.objects)
+        around = self._surroundings(plan, objects, now, fresh=True)
         return GuardInput(
             plan=plan, guards=runbook.guards if runbook else GuardSpec(), needs_sight=runbook.needs_sight if runbook else (), incident=incident, now=now,
             objects=objects,
-            active=self._store.unfinished(), incidents=self._board.all, sights=self._sights(plan.target.context),
-            execution=execution.id, again=True, **pause, **self._surroundings(plan, objects, now, fresh=True),
+            active=self._active(plan, around), incidents=self._board.all, sights=self._sights(plan.target.context),
+            execution=execution.id, again=True, **pause, **around,
         )
 
     def _pause(self, *, fresh: bool) -> dict[str, Any]:
@@ -131,6 +133,10 @@ class Guarding:
         needed = disruptive(plan) or any(_stands_on_others(o) for o in (objects, *others.values()))
         pictures = {context: self._picture(context, now, fresh=fresh) for context in contexts} if needed else {}
         return {"cluster": seen.get(plan.target.context), "clusters": seen, "others": others, "pictures": pictures}
+
+    def _active(self, plan: Plan, around: Mapping[str, Any]) -> Sequence[Execution]:
+        """Runs that are not done: all where it counts what others take, else those on the same targets. Raises StoreError."""
+        return self._store.unfinished() if around["pictures"] else self._store.unfinished(targets=plan.targets)
 
     def _objects(self, target: TargetRef) -> ClusterObjects:
         view = self._views[target.context]

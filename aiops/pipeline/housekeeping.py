@@ -41,7 +41,7 @@ class Housekeeping:
         severities = Counter(i.severity.value for i in board)
         for severity in ("info", "warning", "critical"):
             self.telemetry.gauge("incidents_active", severities.get(severity, 0), severity=severity)
-        states = Counter(e.state.value for e in self.store.unfinished())
+        states = self.store.unfinished_states()
         for state in ("awaiting-approval", "running", "verifying", "undoing"):
             self.telemetry.gauge("executions_active", states.get(state, 0), state=state)
         self.telemetry.gauge("outbox_pending", len(self.store.messages_due(float("inf"), 1000)))

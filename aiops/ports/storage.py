@@ -6,7 +6,7 @@ owns the execution. Neighbours: `adapters.store` (SQLite; in memory too), every 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from aiops.domain.execution import Execution, JournalEntry, Lease, Review
 from aiops.domain.incident import Incident, Silence
 from aiops.domain.message import Message, Thread
 from aiops.domain.signal import Signal
+from aiops.domain.target import TargetRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,12 @@ class Reading(Protocol):
         """By `created_at`; `since` compares `created_at`."""
         ...
 
-    def unfinished(self) -> Sequence[Execution]:
-        """Every run that is not DONE, oldest first."""
+    def unfinished(self, *, targets: Collection[TargetRef] | None = None) -> Sequence[Execution]:
+        """Every run that is not DONE, oldest first; with `targets`, those that work on any of them: an indexed question, however many runs there are."""
+        ...
+
+    def unfinished_states(self) -> Mapping[str, int]:
+        """How many runs are in each state but DONE, by the state's name."""
         ...
 
     def due(self, now: float, limit: int = 100) -> Sequence[Execution]:

@@ -7,7 +7,7 @@ a command?) is asked of the database only when something changed since the last 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, TypeVar, cast
 
@@ -22,6 +22,7 @@ from aiops.domain.execution import Execution, JournalEntry, Review
 from aiops.domain.incident import Incident, Silence
 from aiops.domain.message import Message, Thread
 from aiops.domain.signal import Signal
+from aiops.domain.target import TargetRef
 
 T = TypeVar("T")
 
@@ -51,6 +52,9 @@ _SIGNALS = (
     _documents(tables.signals).where(tables.signals.c.incident == _ID).order_by(tables.signals.c.at.desc(), tables.signals.c.seq.desc()).limit(_MOST)
 )
 _UNFINISHED = _documents(_E).where(_E.c.finished.is_(False)).order_by(_E.c.created_at, _E.c.id)
+_ON: BindParameter[Any] = bindparam("on", expanding=True)
+_AT_WORK_ON = _UNFINISHED.where(_E.c.id.in_(select(tables.targets.c.execution).where(tables.targets.c.target.in_(_ON))))
+_STATES = select(_E.c.state, func.count().label("runs")).where(_E.c.finished.is_(False)).group_by(_E.c.state)
 _DUE = _documents(_E).where(_E.c.finished.is_(False), _E.c.due_at <= _NOW).order_by(_E.c.due_at, _E.c.id).limit(_MOST)
 _NEXT_DUE = select(func.min(_E.c.due_at)).where(_E.c.finished.is_(False))
 _JOURNAL = _documents(tables.journal).where(tables.journal.c.execution == _ID).order_by(tables.journal.c.number)
@@ -127,9 +131,16 @@ class SqlReading:
         given = _given(incident=incident, target=target, runbook=runbook)
         return self._all(Execution, _executions(tuple(given)), **given, since=since, most=limit)
 
-    def unfinished(self) -> Sequence[Execution]:
-        """Every run that is not DONE, oldest first."""
+    def unfinished(self, *, targets: Collection[TargetRef] | None = None) -> Sequence[Execution]:
+        """Every run that is not DONE, oldest first; with `targets`, those that work on any of them."""
+        if targets is not None:
+            return self._all(Execution, _AT_WORK_ON, on=[key_text(str(target)) for target in targets])
         return list(self._unchanged("unfinished", lambda: self._all(Execution, _UNFINISHED)))
+
+    def unfinished_states(self) -> Mapping[str, int]:
+        """How many runs are in each state but DONE."""
+        with self._database.reading() as connection:
+            return {r.state: int(r.runs) for r in connection.execute(_STATES)}
 
     def due(self, now: float, limit: int = 100) -> Sequence[Execution]:
         """Unfinished with `due_at <= now`, by `due_at`."""

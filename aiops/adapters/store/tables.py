@@ -102,6 +102,15 @@ executions = Table(
     Index(None, "runbook", "created_at"),
 )
 
+targets = Table(
+    "targets",
+    metadata,
+    # Only of runs that are not done: what each works on, so that who is at work on a target is found without reading every run.
+    Column("execution", _TEXT, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True, nullable=False),
+    _text("target", key=True),
+    Index(None, "target"),
+)
+
 journal = Table(
     "journal",
     metadata,

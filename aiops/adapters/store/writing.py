@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from aiops.adapters.store import folding, outbox, tables
@@ -23,12 +23,17 @@ from aiops.ports.storage import Changes
 
 Row = dict[str, Any]
 
+_TARGETS = insert(tables.targets)
+_NO_TARGETS = delete(tables.targets).where(tables.targets.c.execution.in_(bindparam("runs", expanding=True)))
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """Rows for each table that replaces by key, and what needs a look at the table first."""
 
     replaced: tuple[tuple[Table, list[Row]], ...]
+    runs: list[str]
+    targets: list[Row]
     signals: list[Row]
     journal: Mapping[str, list[Row]]
     decisions: list[Row]
@@ -51,6 +56,8 @@ def prepare(changes: Changes) -> Prepared:
             (tables.commands, _last(_command(c) for c in changes.commands)),
             (tables.documents, [{"name": n, "document": encode(v)} for n, v in kept.items() if v is not None]),
         ),
+        runs=list({clean(e.id): None for e in changes.executions}),
+        targets=[row for e in {clean(e.id): e for e in changes.executions}.values() for row in _targets(e)],
         signals=[_signal(incident, signal) for incident, signal in changes.signals],
         journal=entries,
         decisions=[folding.row(d) for d in changes.decisions],
@@ -63,6 +70,10 @@ def apply(connection: Connection, prepared: Prepared) -> None:
     """Write all of it; the caller's transaction makes it one change."""
     for table, rows in prepared.replaced:
         upsert(connection, table, rows)
+    if prepared.runs:
+        connection.execute(_NO_TARGETS, {"runs": prepared.runs})
+    if prepared.targets:
+        connection.execute(_TARGETS, prepared.targets)
     if prepared.signals:
         connection.execute(insert(tables.signals), prepared.signals)
     for execution, rows in prepared.journal.items():
@@ -86,7 +97,7 @@ def _upsert(table: Table, dialect: str) -> Any:
     statement: Any = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     keys = [c.name for c in table.primary_key]
     changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed) if changed else statement.on_conflict_do_nothing(index_elements=keys)
 
 
 def _append(connection: Connection, execution: str, rows: list[Row]) -> None:
@@ -128,6 +139,13 @@ def _execution(execution: Execution) -> Row:
         "due_at": execution.due_at,
         "document": document(execution),
     }
+
+
+def _targets(execution: Execution) -> list[Row]:
+    """A row for each target, for as long as the run is not done."""
+    if execution.state is ExecutionState.DONE:
+        return []
+    return [{"execution": clean(execution.id), "target": target} for target in dict.fromkeys(key_text(str(t)) for t in execution.plan.targets)]
 
 
 def _entry(entry: JournalEntry) -> Row:

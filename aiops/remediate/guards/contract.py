@@ -78,7 +78,8 @@ class GuardInput:
 
     `objects` is about the plan's own target, `others` about those of its steps. `pictures` and `clusters` are by context. `executions`: all runs
     created since `history_since` that touch one of the targets or are of this runbook, and all others that any limit counts, finished or not,
-    simulated ones too. `of_incident`: all of this incident's. `active`: all that are not done. `execution`: the id of the run whose plan this is,
+    simulated ones too. `of_incident`: all of this incident's. `active`: those that are not done
+    and touch one of the targets, and where pictures are given all that are not done. `execution`: the id of the run whose plan this is,
     when a plan is judged again. `simulated`: the dry-run writer would be used; real runs count for simulated plans, not the other way round.
     """
 

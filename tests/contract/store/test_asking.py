@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,8 @@ from aiops.domain.command import Command, CommandKind
 from aiops.domain.errors import StoreError
 from aiops.domain.execution import EntryKind, ExecutionState, JournalEntry, Review, ReviewVerdict
 from aiops.domain.incident import IncidentState, Silence
+from aiops.domain.plan import PlannedUndo
+from aiops.domain.runbook import UndoMode
 from aiops.domain.signal import Severity, Signal, SignalKind, SignalState
 from aiops.domain.target import TargetRef
 from aiops.ports.storage import Changes, Store
@@ -66,6 +69,28 @@ def test_due_and_unfinished(store: Store) -> None:
     assert [e.id for e in store.unfinished()] == ["exe-1", "exe-2", "exe-4"]
     assert [e.id for e in store.due(200.0)] == ["exe-2", "exe-4"]
     assert [e.id for e in store.due(1000.0, limit=1)] == ["exe-2"]
+
+
+def test_unfinished_by_target_and_by_state(store: Store) -> None:
+    """By every target of a plan, the context too; a run that is done works on nothing any more."""
+    cart, node, far = TargetRef("Deployment", "shop", "cart"), TargetRef("Node", "", "n1"), TargetRef("Deployment", "shop", "cart", "east")
+    long = TargetRef("Deployment", "shop", "x" * 3000)
+    several = execution(2, at=2.0, target=cart)
+    undo = PlannedUndo(UndoMode.OWN, "uncordon", target=node)
+    several = replace(several, plan=replace(several.plan, steps=(replace(several.plan.steps[0], target=far, undo=undo),)))
+    runs = (
+        execution(1, at=1.0, target=cart, state=ExecutionState.AWAITING_APPROVAL), several, execution(3, at=3.0, target=cart, state=ExecutionState.DONE),
+        execution(4, at=4.0, target=long),
+    )
+    store.write(Changes(executions=runs))
+    asked = (cart, node, far, long, TargetRef("Deployment", "shop", "x" * 2999))
+    assert [[e.id for e in store.unfinished(targets=(target,))] for target in asked] == [["exe-1", "exe-2"], ["exe-2"], ["exe-2"], ["exe-4"], []]
+    assert [e.id for e in store.unfinished(targets=(far, long, cart))] == ["exe-1", "exe-2", "exe-4"]
+    assert store.unfinished(targets=()) == []
+    assert store.unfinished_states() == {"awaiting-approval": 1, "running": 2}
+    store.write(Changes(executions=(replace(several, state=ExecutionState.DONE), replace(runs[0], updated_at=9.0))))
+    assert [e.id for e in store.unfinished(targets=(cart, node, far))] == ["exe-1"]
+    assert store.size()["targets"] == 2
 
 
 def test_decisions_that_repeat_are_counted(store: Store) -> None:

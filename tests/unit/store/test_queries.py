@@ -13,10 +13,11 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from aiops.adapters.store import SqlStore, folding, open_store, writing
 from aiops.adapters.store.sqlite import SqliteDatabase
 from aiops.adapters.store.tables import metadata
+from aiops.domain.target import TargetRef
 from aiops.ports.storage import Changes, Store
-from tests.contract.store.shapes import decision, execution, incident, message
+from tests.contract.store.shapes import TARGET, decision, execution, incident, message
 
-GROWING = ("incidents", "signals", "decisions", "executions", "journal", "outbox")
+GROWING = ("incidents", "signals", "decisions", "executions", "journal", "outbox", "targets")
 
 ASKED: dict[str, Callable[[Store], Any]] = {
     "incident": lambda s: s.incident("x"),
@@ -34,6 +35,8 @@ ASKED: dict[str, Callable[[Store], Any]] = {
     "executions of an incident": lambda s: s.executions(incident="x"),
     "executions of a runbook": lambda s: s.executions(runbook="x"),
     "unfinished": lambda s: s.unfinished(),
+    "unfinished on targets": lambda s: s.unfinished(targets=(TARGET, TargetRef("Node", "", "n1"))),
+    "unfinished_states": lambda s: s.unfinished_states(),
     "due": lambda s: s.due(5.0),
     "journal": lambda s: s.journal("x"),
     "messages": lambda s: s.messages(),
