@@ -168,7 +168,7 @@ def test_a_cluster_that_comes_back_kind_by_kind_is_dark_once_and_over_once() -> 
     watch, window = Watchfulness({"cluster/default": SightPolicy(dark_after=60.0)}, NullTelemetry(), 0.0), Window()
     told: list[Signal] = []
     for at in range(1, 140):
-        oldest = 5.0 if at < 70 else 20.0 if at < 100 else at - 8.0
+        oldest = 5.0 if at < 70 else 8.0 if at < 100 else at - 8.0
         window.seen = Sight(synced=True, seen_at=min(oldest, float(at)), errors={"Pod": "TimedOut: no answer"} if 40 < at < 100 else {})
         told += watch.look(cast("Any", {"default": window}), float(at))
     assert [(s.rule, s.state, s.at) for s in told] == [("SourceDark", SignalState.FIRING, 65.0), ("SourceDark", SignalState.CLEARED, 100.0)]
