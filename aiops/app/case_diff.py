@@ -12,10 +12,11 @@ from typing import Any
 import yaml
 
 from aiops.definitions.schema_cases import ExpectModel
-from aiops.domain.execution import Execution, ExecutionState, StepState
+from aiops.domain.execution import EntryKind, Execution, ExecutionState, StepState
 from aiops.domain.incident import Incident
 from aiops.domain.runbook import Mode
 from aiops.domain.target import JsonObject, TargetRef
+from aiops.execution.approval import SUSPEND, waiting_steps
 from aiops.ports.storage import Reading
 
 Row = dict[str, Any]
@@ -30,9 +31,10 @@ def compare(expect: ExpectModel, store: Reading, find: Callable[[TargetRef], Jso
     runs = list(reversed(store.executions(limit=100_000)))
     seen: Mapping[str, Callable[[], list[Row]]] = {
         "incidents": lambda: [_incident(i) for i in reversed(store.incidents(limit=100_000)) if i.active or _wants_resolved(expect)],
-        "actions": lambda: [row for run in runs for row in _actions(run)],
-        "refusals": lambda: _refusals(store),
+        "actions": lambda: [row for run in runs for row in _actions(run, store)],
+        "refusals": lambda: _refusals(store, runs),
         "approvals": lambda: [_approval(run) for run in runs if run.plan.mode is Mode.APPROVE and not run.simulated],
+        "answers": lambda: [row for run in runs for row in _answers(run)],
         "verification": lambda: [_verification(run) for run in runs if run.verification is not None and run.verification.judgement is not None],
         "undone": lambda: [row for run in runs for row in _undone(run)],
         "runs": lambda: [_run(run) for run in runs],
@@ -137,13 +139,19 @@ def _incident(incident: Incident) -> Row:
     }
 
 
-def _actions(run: Execution) -> Iterator[Row]:
+def _actions(run: Execution, store: Reading) -> Iterator[Row]:
+    """As planned; what was known only when a step began, as it was then."""
+    late = any(step.late for step in run.plan.steps)
+    known = {e.step: e.data["arguments"] for e in store.journal(run.id) if e.kind is EntryKind.INTENT and "arguments" in e.data} if late else {}
     for step in run.plan.steps:
-        yield {"runbook": run.plan.runbook, "step": step.name, "action": step.action, "target": str(run.plan.target_of(step)), "arguments": dict(step.arguments)}
+        arguments = dict(known.get(step.name, step.arguments))
+        yield {"runbook": run.plan.runbook, "step": step.name, "action": step.action, "target": str(run.plan.target_of(step)), "arguments": arguments}
 
 
-def _refusals(store: Reading) -> list[Row]:
-    said = {
+def _refusals(store: Reading, runs: Sequence[Execution]) -> list[Row]:
+    """Of the plan, and of what was known only when a step began."""
+    late = {(run.plan.runbook, str(e.data["guard"]), str(e.data["reason"])) for run in runs for e in store.journal(run.id) if "guard" in e.data}
+    said = late | {
         (*d.subject.split("/", 1), d.reason)
         for d in store.decisions(limit=100_000) if d.stage.value == "decide" and "/" in d.subject and not d.passed
     }
@@ -155,6 +163,16 @@ def _approval(run: Execution) -> Row:
     waits = "waiting" if run.state is ExecutionState.AWAITING_APPROVAL else ""
     state = waits or {"Rejected": "rejected", "ApprovalExpired": "expired"}.get(reason, "approved")
     return {"runbook": run.plan.runbook, "target": run.target, "state": state, "by": run.approved_by}
+
+
+def _answers(run: Execution) -> Iterator[Row]:
+    """Each question that was asked for real."""
+    for step in run.plan.steps:
+        asked = next((s for s in run.steps if s.name == step.name and s.effect and step.action == SUSPEND), None)
+        if asked is not None:
+            given = "answer" in asked.output
+            state = ("answered" if asked.output.get("by") else "defaulted") if given else "waiting" if asked.name in waiting_steps(run) else "unanswered"
+            yield {"runbook": run.plan.runbook, "step": step.name, "state": state, "value": asked.output.get("answer"), "by": asked.output.get("by", "")}
 
 
 def _verification(run: Execution) -> Row:

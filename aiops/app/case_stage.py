@@ -5,7 +5,7 @@ Neighbours: `app.cases` makes one for each test; `app.compose` wires the same ro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from aiops.adapters.memory_alerts import MemorySilences
@@ -28,9 +28,10 @@ from aiops.definitions.loader import Definitions
 from aiops.definitions.schema_cases import CaseModel, ChangeModel
 from aiops.domain.command import Command, CommandKind
 from aiops.domain.errors import AiopsError
-from aiops.domain.execution import ExecutionState
+from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.ids import make_id
 from aiops.domain.target import JsonObject, TargetRef
+from aiops.execution.approval import waiting_steps
 from aiops.execution.desk import Hands
 from aiops.pipeline.poller import Sources
 from aiops.ports.cluster import Cluster
@@ -57,6 +58,7 @@ class CaseStage:
             fill(samples, one.series, one.values, start=EPOCH, interval=case.interval)
         self.store = open_store("sqlite:///:memory:")
         self._notifier = MemoryNotifier()
+        self._asked: dict[str, ChangeModel] = {}
         self._compose(case, MemoryPrometheus("prometheus", samples), definitions, settings)
         # Two changes of the same time come in the order of the file.
         for change in sorted(case.changes, key=lambda c: c.at):
@@ -97,20 +99,53 @@ class CaseStage:
             elif change.delete is not None:
                 self._cluster.remove(change.delete)
             elif change.approve is not None:
-                self._answer(CommandKind.APPROVE, change.approve, change.by)
+                self._judge(CommandKind.APPROVE, change.approve, change)
             elif change.reject is not None:
-                self._answer(CommandKind.REJECT, change.reject, change.by)
+                self._judge(CommandKind.REJECT, change.reject, change)
+            elif change.answer is not None:
+                self._answer(change.answer, change)
         except AiopsError as error:
             self.errors.append(f"at {change.at:g} s: changes: {error}")
 
-    def _answer(self, kind: CommandKind, runbook: str, by: str) -> None:
+    def _judge(self, kind: CommandKind, runbook: str, change: ChangeModel) -> None:
         waiting = [r for r in self.store.unfinished() if r.plan.runbook == runbook and r.state is ExecutionState.AWAITING_APPROVAL]
         if not waiting:
-            self.errors.append(f"at {self._time.now() - EPOCH:g} s: changes: no run of {runbook} waits for approval")
+            self.errors.append(f"at {change.at:g} s: changes: no run of {runbook} waits for approval")
             return
+        self._ask(kind, waiting[0], change, {"hash": waiting[0].plan.hash})
+
+    def _answer(self, runbook: str, change: ChangeModel) -> None:
+        """To the first run that waits for one; a step that does not ask is for the engine to refuse."""
+        asking = [(run, name) for run in self.store.unfinished() if run.plan.runbook == runbook for name in waiting_steps(run)]
+        if not asking:
+            self.errors.append(f"at {change.at:g} s: changes: no run of {runbook} waits for an answer")
+            return
+        run, name = asking[0]
+        if not change.step and len(asking) > 1:
+            self.errors.append(f"at {change.at:g} s: changes: several steps ask, name one of: {', '.join(name for _, name in asking)}")
+            return
+        value = {True: "yes", False: "no"}[change.value] if isinstance(change.value, bool) else str(change.value)
+        self._ask(CommandKind.ANSWER, run, change, {"step": change.step or name, "value": value})
+
+    def _ask(self, kind: CommandKind, run: Execution, change: ChangeModel, arguments: Mapping[str, str]) -> None:
         now = self._time.now()
-        command = Command(make_id("cmd", kind.value, waiting[0].id, now), kind, waiting[0].id, by, now, {"hash": waiting[0].plan.hash})
+        command = Command(make_id("cmd", kind.value, run.id, now, len(self._asked)), kind, run.id, change.by, now, arguments)
+        self._asked[command.id] = change
         self.store.write(Changes(commands=(command,)))
+
+    def wrongly_told(self) -> Iterator[str]:
+        """What people asked for and was refused although the test does not say so, or the other way round."""
+        done = {c.id: c for c in self.store.commands(pending=False, limit=100_000)}
+        for identity, change in self._asked.items():
+            command = done.get(identity)
+            words = next(f"{name} {value}" for name in ("approve", "reject", "answer") if (value := getattr(change, name)))
+            if command is None or not command.done:
+                continue
+            if command.accepted and change.refused is not None:
+                yield f"at {change.at:g} s: changes: {words}: it was taken, and was to be refused: {change.refused}"
+            elif not command.accepted and (change.refused is None or change.refused not in command.result):
+                expected = f"; expected was: {change.refused}" if change.refused is not None else ""
+                yield f"at {change.at:g} s: changes: {words}: refused: {command.result}{expected}"
 
     def run_until(self, at: float) -> None:
         """Let time pass until `at` seconds after the start."""

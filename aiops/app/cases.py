@@ -88,5 +88,6 @@ def _run(case: CaseModel, definitions: Definitions, settings: Settings) -> Itera
             stage.run_until(expect.at)
             yield from (f"at {expect.at:g} s: {words}" for words in compare(expect, stage.store, stage.find, stage.texts))
         yield from stage.errors
+        yield from stage.wrongly_told()
     finally:
         stage.close()

@@ -80,6 +80,16 @@ class ApprovalModel(Model):
     by: str = ""
 
 
+class AnswerModel(Model):
+    """A question of a `suspend` that must have been asked by then; `state` is what came of it, `value` and `by` of whom."""
+
+    runbook: str
+    step: str = ""
+    state: Literal["waiting", "answered", "defaulted", "unanswered"] | None = None
+    value: str | int | float | bool | None = None
+    by: str = ""
+
+
 class VerificationModel(Model):
     """What verification must have found by then; `reason` is the run's own (Verified, SelfHealed, NoEffect, Harmed, NotMeasured)."""
 
@@ -122,6 +132,7 @@ class ExpectModel(Model):
     actions: list[ActionModel] | None = None
     refusals: list[RefusalModel] | None = None
     approvals: list[ApprovalModel] | None = None
+    answers: list[AnswerModel] | None = None
     verification: Annotated[list[VerificationModel], BeforeValidator(_one_or_more)] | None = None
     undone: Annotated[list[UndoneModel], BeforeValidator(_step_or_map)] | None = None
     runs: list[RunModel] | None = None
@@ -139,15 +150,25 @@ class ChangeModel(Model):
     delete: Target | None = None
     approve: str | None = Field(default=None, description="a runbook whose run waits for approval")
     reject: str | None = Field(default=None, description="a runbook whose run waits for approval")
+    answer: str | None = Field(default=None, description="a runbook whose run waits for an answer")
+    step: str = Field(default="", description="the step that asks, with `answer`; may be left out where only one does")
+    value: str | int | float | bool | None = Field(default=None, description="what the person says, with `answer`")
+    refused: str | None = Field(default=None, description="words that the refusal must hold, if what a person asks for is to be refused")
     by: str = "a-person"
 
     @model_validator(mode="after")
     def _one(self) -> ChangeModel:
-        given = [name for name in ("apply", "patch", "delete", "approve", "reject") if getattr(self, name) is not None]
+        given = [name for name in ("apply", "patch", "delete", "approve", "reject", "answer") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("exactly one of apply, patch, delete, approve and reject must be given")
+            raise ValueError("exactly one of apply, patch, delete, approve, reject and answer must be given")
         if (self.patch is None) != (self.target is None):
             raise ValueError("patch and target go together")
+        if (self.answer is None) != (self.value is None):
+            raise ValueError("answer and value go together")
+        if self.step and self.answer is None:
+            raise ValueError("step goes with answer")
+        if self.refused is not None and (self.approve or self.reject or self.answer) is None:
+            raise ValueError("refused goes with approve, reject or answer")
         return self
 
 

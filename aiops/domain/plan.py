@@ -40,6 +40,32 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """What a late argument may come to, as far as the plan knows: a number between two others, or one of some texts."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def objection(self, value: Any) -> str:
+        """Why the value is outside, or empty. What is no number is outside the bounds of one."""
+        if self.choices and str(value) not in self.choices:
+            return f"{value!r} is none of {', '.join(self.choices)}"
+        if self.minimum is None and self.maximum is None:
+            return ""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum):
+            return ""
+        return f"{value!r} is not{self}"
+
+    def __str__(self) -> str:
+        if self.choices:
+            return f" one of {', '.join(self.choices)}"
+        low = f" from {self.minimum:g}" if self.minimum is not None else ""
+        return low + (f" up to {self.maximum:g}" if self.maximum is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
 class LateItem:
     """The item of a list that only other steps' outputs tell: the `index`-th of what `expression` gives; more than `limit` are an error."""
 
@@ -52,7 +78,8 @@ class LateItem:
 class PlannedStep:
     """One step with its arguments rendered and typed. `when` is text of the `step` vocabulary, empty for always; `target` None is the plan's.
 
-    `late` names the arguments that speak of other steps' outputs: they stay templates and are rendered and typed when the step begins.
+    `late` names the arguments that speak of other steps' outputs: they stay templates and are rendered and typed when the step begins; `bounds` are
+    those of them that are known beforehand, because a person is asked for a value within them. An approval covers what is within.
 
     A step for each item and a sub-runbook stand in the plan as their parts (`NAME[0]`, `NAME/child`) and one step that `collects` them, of which at
     most `parallel` are at work at once (0: all). A part is `part_of` that step; `scope` is what its own steps' names begin with, `facts` what it
@@ -77,6 +104,12 @@ class PlannedStep:
     collects: tuple[str, ...] = ()
     parallel: int = 0
     late_item: LateItem | None = None
+    bounds: Mapping[str, Bound] = field(default_factory=dict)
+
+    @property
+    def open_words(self) -> str:
+        """What is decided only when the step begins, and within what; empty if nothing is."""
+        return ", ".join(f"{name}{self.bounds.get(name, '')}" for name in self.late)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ _ITEM = re.compile(r"(?<![\w.])item\b")
 _PARAMETERS = re.compile(r"(?<![\w.])parameters\b")
 _PARAMETER = re.compile(r"(?<![\w.])parameters\.([A-Za-z0-9_]+)")
 _KEBAB = re.compile(r"(?<![\w.])steps\.([a-z0-9]+(?:-[a-z0-9]+)+)(?=\.)")
+_ANSWER = re.compile(r"\s*\{\{\s*steps\.([a-z0-9]+(?:-[a-z0-9]+)*)\.output\.answer\s*\}\}\s*")
 _NAMED = re.compile(r"(?<![\w.])steps(?:\.([A-Za-z0-9_]+)|\[\s*(?:\"([^\"]*)\"|'([^']*)')\s*\])")
 
 
@@ -42,6 +43,12 @@ def indexed(template: str) -> str:
 def indexed_expression(text: str) -> str:
     """The same for an expression."""
     return _KEBAB.sub(r'steps["\1"]', text)
+
+
+def answer_of(value: Any) -> str:
+    """The step whose answer a text is, wholly and unchanged; empty if it is anything else."""
+    found = _ANSWER.fullmatch(value) if isinstance(value, str) else None
+    return found[1] if found else ""
 
 
 def step_names(value: Any) -> tuple[str, ...]:

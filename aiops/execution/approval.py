@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiops.domain.command import Command, CommandKind
-from aiops.domain.execution import EntryKind, Execution, ExecutionState, JournalEntry, Lease, StepState
+from aiops.domain.execution import EntryKind, Execution, ExecutionState, JournalEntry, Lease, StepRun, StepState
 from aiops.domain.outcome import Outcome, Result
 from aiops.execution.actions.suspend import Suspend, typed_answer
 from aiops.execution.desk import Desk
@@ -119,13 +119,23 @@ def _reject(desk: Desk, execution: Execution, command: Command) -> Answer:
     return ended, (entry, desk.entry(execution, EntryKind.FINISHED, outcome=result.outcome.value, reason=result.reason, detail=result.detail)), "rejected"
 
 
+def waiting_steps(execution: Execution) -> tuple[str, ...]:
+    """The steps that wait for a person's answer."""
+    if execution.state is not ExecutionState.RUNNING:
+        return ()
+    return tuple(run.name for run in _asking(execution) if "answer" not in run.output)
+
+
+def _asking(execution: Execution) -> list[StepRun]:
+    return [run for run in execution.steps if run.state is StepState.STARTED and planned(execution.plan, run.name).action == SUSPEND]
+
+
 def _answer(desk: Desk, execution: Execution, command: Command) -> Answer:
     """A typed answer to a step that waits for one: the first counts."""
     name, now = str(command.arguments.get("step", "")), desk.clock.now()
-    waiting = [run for run in execution.steps if run.state is StepState.STARTED and planned(execution.plan, run.name).action == SUSPEND]
-    run = next((run for run in waiting if run.name == name), None)
+    run = next((run for run in _asking(execution) if run.name == name), None)
     if execution.state is not ExecutionState.RUNNING or run is None:
-        others = ", ".join(one.name for one in waiting if "answer" not in one.output) if execution.state is ExecutionState.RUNNING else ""
+        others = ", ".join(waiting_steps(execution))
         return None, (), f"no step {name!r} of the run waits for an answer" + (f"; these do: {others}" if others else "")
     if "answer" in run.output:
         return None, (), f"it was answered already: {run.output['answer']} by {run.output.get('by', '')}"

@@ -17,7 +17,7 @@ from aiops.domain.expression import Compiler, Renderer
 from aiops.domain.ids import operation_key
 from aiops.domain.message import Message
 from aiops.domain.outcome import Outcome, Result, Verdict
-from aiops.domain.plan import Plan
+from aiops.domain.plan import Plan, PlannedStep
 from aiops.domain.target import TargetRef
 from aiops.execution.actions.contract import Action, Channels, Context
 from aiops.execution.actions.registry import REGISTRY
@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 
 Convert = Callable[[str, str, Any], Any]
 """Action, argument and rendered text in, typed value out; raises ValueError saying what is allowed."""
-Permit = Callable[[Execution], Verdict | None]
-"""Asked before each effect; a verdict that refuses ends the run before the effect is sent."""
+Permit = Callable[[Execution, PlannedStep], Verdict | None]
+"""Asked before each effect of a step, all of whose arguments are known by then; a verdict that refuses ends the step before the effect is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Desk:
     telemetry: Telemetry = field(default_factory=NullTelemetry)
     actions: Mapping[str, Action] = field(default_factory=lambda: REGISTRY)
     tell: Callable[[Execution], None] = _silent
-    permit: Permit = lambda _execution: None
+    permit: Permit = lambda _execution, _step: None
     in_force: Callable[[Plan], bool] = lambda _plan: True
     channels: Channels = lambda _severity, _target: ("",)
     logs: Mapping[str, LogSource] = field(default_factory=dict)

@@ -6,11 +6,13 @@ is assumed: the step stays intended and `recovery` looks. Neighbours: `lanes` gi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 from aiops.domain.errors import AiopsError, ConflictError, DisruptionRefusedError, ExpressionError, InvalidError, LeaseLostError
-from aiops.domain.execution import Execution, StepRun
-from aiops.domain.outcome import Outcome, Result
+from aiops.domain.execution import EntryKind, Execution, StepRun
+from aiops.domain.outcome import GuardMode, Outcome, Result, Verdict
 from aiops.domain.plan import Change, PlannedStep
 from aiops.execution import recovery
 from aiops.execution.actions.contract import ActionRefusedError, Again, Checked, Context, Done, Effect, Failed, Prepared, Waiting
@@ -18,7 +20,7 @@ from aiops.execution.changes import change_of, redacted
 from aiops.execution.desk import Desk, ids, log
 from aiops.execution.failures import MALFORMED, NO_ANSWER, OUTSIDE, result_of
 from aiops.execution.lanes import Lane
-from aiops.execution.late import arguments_of, unknown
+from aiops.execution.late import arguments_of, outside_bounds, unknown
 from aiops.execution.leases import lease_names
 from aiops.execution.progress import settle_due, with_step
 from aiops.execution.retrying import TIMED_OUT
@@ -27,8 +29,8 @@ from aiops.execution.settling import defer, repeat_or_settle, retry_or_settle, s
 
 def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Execution:
     """Prepare and send one try. Returns the run as it was last saved."""
-    if refusal := _not_allowed(desk, execution, step):
-        return settle(desk, execution, step, run, lane, refusal)
+    if impossible := _impossible(desk, execution, step):
+        return settle(desk, execution, step, run, lane, impossible)
     context = desk.context(execution, execution.plan.target_of(step), lane.label(step), run.attempt + 1)
     run = run if run.started_at else replace(run, started_at=context.now)
     try:
@@ -36,8 +38,14 @@ def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
         arguments = arguments_of(desk, execution, step) if given is None else given
     except ExpressionError as error:
         return settle(desk, execution, step, run, lane, unknown(execution, step, "ArgumentsUnknown", error))
+    verdict = _refusal(desk, execution, step, arguments)
+    return _prepare(desk, execution, replace(step, arguments=arguments), run, lane, context) if verdict is None else _refused(desk, execution, step, run, lane, verdict)
+
+
+def _prepare(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, context: Context) -> Execution:
+    """Read fresh, decide what is to be sent, and send it."""
     try:
-        prepared = desk.actions[step.action].prepare(context, arguments)
+        prepared = desk.actions[step.action].prepare(context, step.arguments)
     except NO_ANSWER as error:
         return _unreadable(desk, execution, step, run, lane, error)
     except (*OUTSIDE, *MALFORMED) as error:
@@ -48,8 +56,8 @@ def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     return _send(desk, execution, step, run, lane, context, prepared)
 
 
-def _not_allowed(desk: Desk, execution: Execution, step: PlannedStep) -> Result | None:
-    """Why nothing may be sent at all, or None."""
+def _impossible(desk: Desk, execution: Execution, step: PlannedStep) -> Result | None:
+    """Why nothing can be sent at all, or None."""
     hands, target = desk.hands(execution), execution.plan.target_of(step)
     if step.action not in desk.actions:
         return Result(Outcome.ERROR, "UnknownAction", f"there is no action {step.action!r}")
@@ -60,10 +68,28 @@ def _not_allowed(desk: Desk, execution: Execution, step: PlannedStep) -> Result 
     kinds = desk.actions[step.action].spec.target_kinds
     if kinds and target.kind not in kinds:
         return Result(Outcome.ERROR, "WrongKind", f"{step.action} takes {', '.join(kinds)}, not {target.kind}")
-    verdict = None if execution.simulated else desk.permit(execution)
-    if verdict is not None and verdict.refuses:
-        return Result(Outcome.ERROR, verdict.reason, verdict.detail or f"refused by {verdict.guard}")
     return None
+
+
+def _refusal(desk: Desk, execution: Execution, step: PlannedStep, arguments: Mapping[str, Any]) -> Verdict | None:
+    """The verdict of a guard that does not let this be sent, or None. What came of late arguments is judged like what was planned, in a rehearsal too."""
+    if outside := outside_bounds(step, arguments):
+        return Verdict("approval", GuardMode.ENFORCE, allowed=False, reason="OutsideBounds", detail=outside)
+    if execution.simulated and not step.late:
+        return None
+    verdict = desk.permit(execution, replace(step, arguments=arguments, late=()))
+    return verdict if verdict is not None and verdict.refuses else None
+
+
+def _refused(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, verdict: Verdict) -> Execution:
+    """Nothing is sent; the verdict is kept with the plan's and in the journal, and the runbook says what becomes of the run."""
+    entry = desk.entry(
+        execution, EntryKind.CHECKED, step=step.name, attempt=run.attempt, guard=verdict.guard, reason=verdict.reason, detail=verdict.detail,
+    )
+    kept = tuple(v for v in execution.plan.verdicts if v.guard != verdict.guard)
+    execution = replace(execution, plan=replace(execution.plan, verdicts=(*kept, verdict)))
+    result = Result(Outcome.ERROR, verdict.reason, verdict.detail or f"refused by {verdict.guard}")
+    return settle(desk, execution, step, run, lane, result, entry)
 
 
 def _unreadable(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, error: AiopsError) -> Execution:
@@ -81,7 +107,7 @@ def _send(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     intent = desk.entry(
         execution, lane.intent, step=step.name, attempt=run.attempt, key=context.key, action=step.action, request=redacted(prepared.request),
         pre_state=dict(prepared.pre_state), leaves=dict(prepared.leaves), inverse=dict(prepared.inverse), output=dict(prepared.output),
-        token=desk.leases.current(names[0]).token,
+        token=desk.leases.current(names[0]).token, **({"arguments": dict(step.arguments)} if step.late else {}),
     )
     execution = desk.save(settle_due(with_step(execution, run), context.now), intent, quiet=True)
     if not desk.leases.enough(*names):  # the disk took its time: another owner might have begun before our request lands

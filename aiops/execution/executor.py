@@ -72,7 +72,7 @@ class Executor:
         self._desk = Desk(
             store=store, acting=acting, rehearsal=rehearsal, sources=metric_sources, clock=clock, leases=self._leases, compile=compile,
             settings=settings, telemetry=telemetry or NullTelemetry(), actions=actions or REGISTRY, tell=tell,
-            permit=permit or (lambda _execution: None), in_force=in_force, channels=channels or (lambda _severity, _target: ("",)),
+            permit=permit or (lambda _execution, _step: None), in_force=in_force, channels=channels or (lambda _severity, _target: ("",)),
             logs=log_sources or {}, render=render or unrendered, convert=convert or untyped,
         )
         self._owner = owner

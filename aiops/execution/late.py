@@ -60,6 +60,12 @@ def _rendered(desk: Desk, step: PlannedStep, name: str, value: Any, facts: Mappi
         raise ExpressionError(f"argument {name}: {error}") from error
 
 
+def outside_bounds(step: PlannedStep, arguments: Mapping[str, Any]) -> str:
+    """Which late argument came to something outside of what the plan said, as it was shown and approved; empty if none did."""
+    found = ((name, bound.objection(arguments[name])) for name, bound in step.bounds.items() if name in step.late and name in arguments)
+    return "; ".join(f"{name}: {words}" for name, words in found if words)
+
+
 def condition(desk: Desk, execution: Execution, step: PlannedStep) -> Result | None:
     """Why the step is not to be carried out, judged by the conditions of what it is part of and by its own; None if it is."""
     try:

@@ -27,7 +27,7 @@ def _preview(desk: Desk, plan: Plan, step: PlannedStep) -> Change:
     target = plan.target_of(step)
     nothing = Change(step.name, step.action, str(target), "", "", "none")
     if step.late:
-        return replace(nothing, note=f"cannot be foreseen: {', '.join(step.late)} {'is' if len(step.late) == 1 else 'are'} known only when the step begins")
+        return replace(nothing, note=f"decided when the step begins: {step.open_words}")
     if target.context not in desk.rehearsal.clusters:
         return replace(nothing, note=f"cannot be foreseen: UnknownCluster: no cluster {target.context!r} in the settings")
     try:

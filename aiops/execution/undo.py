@@ -50,8 +50,8 @@ def compensation(step: PlannedStep) -> PlannedStep:
     """The step as it is to be taken back: itself, to be given its inverse, or the action that the runbook names."""
     undo = step.undo
     if undo.mode is not UndoMode.OWN:
-        return step
-    return replace(step, action=undo.action, arguments=undo.arguments, late=undo.late, target=undo.target or step.target)
+        return replace(step, late=(), bounds={})
+    return replace(step, action=undo.action, arguments=undo.arguments, late=undo.late, target=undo.target or step.target, bounds={})
 
 
 def cut_short(execution: Execution) -> Execution:

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from aiops.domain.errors import AiopsError, StoreError
-from aiops.domain.execution import Execution, ExecutionState, StepState
+from aiops.domain.execution import Execution, ExecutionState, StepRun, StepState
 from aiops.domain.incident import Incident
 from aiops.domain.outcome import GuardMode, Verdict
-from aiops.domain.plan import Plan
+from aiops.domain.plan import Plan, PlannedStep
 from aiops.domain.runbook import GuardSpec, Runbook
 from aiops.domain.target import TargetRef
 from aiops.pipeline.board import Board
@@ -24,9 +24,10 @@ from aiops.pipeline.watchfulness import Watchfulness, cluster_source
 from aiops.ports.clock import Clock
 from aiops.ports.cluster import ClusterView
 from aiops.ports.storage import Store
-from aiops.remediate.guardrails import AT_EFFECT, judge
-from aiops.remediate.guards.contract import GuardInput, GuardLimits
-from aiops.remediate.guards.traits import acts, disruptive
+from aiops.remediate.earlier import picture_with, put_back, settled, taken_by
+from aiops.remediate.guardrails import AT_EFFECT, AT_LATE_COUNT, judge
+from aiops.remediate.guards.contract import GuardInput, GuardLimits, UnknownFactError
+from aiops.remediate.guards.traits import Disrupts, acts, disruptive, late_count, traits
 from aiops.remediate.objects import ClusterObjects, gather
 from aiops.remediate.picture import Picture, controller, take
 
@@ -77,8 +78,10 @@ class Guarding:
         )
         return judge(given, self._limits)
 
-    def permit(self, execution: Execution) -> Verdict | None:
-        """Asked by the engine just before each real effect; the first refusal, or None.
+    def permit(self, execution: Execution, step: PlannedStep | None = None) -> Verdict | None:
+        """Asked by the engine just before each real effect of `step`, whose arguments are all known now; the first refusal, or None.
+
+        A count that was not known when the plan was made is judged here as it would have been then; of a simulated run nothing else is.
 
         An undo is asked for the kill switch alone: what is put back was done by us, and is most wanted when something is wrong. It needs no
         telemetry, no freeze holds it up, and its own check of ownership keeps it off what others have changed since.
@@ -90,18 +93,21 @@ class Guarding:
             if pause["paused"] is False:
                 return None
             return Verdict("paused", GuardMode.ENFORCE, allowed=False, reason="Paused", detail=pause["paused_by"] or "whether acting is paused is not known")
+        late = step is not None and any(s.name == step.name and late_count(s) for s in execution.plan.steps)
+        names = (*(() if execution.simulated else AT_EFFECT), *(AT_LATE_COUNT if late else ()))
         try:
-            given = self._before_effect(execution, pause)
+            given = self._before_effect(execution, pause, step)
+            refusing = [v for v in judge(_as_one(given, execution) if late else given, self._limits, names) if v.refuses]
         except StoreError as error:
             return Verdict("store", GuardMode.ENFORCE, allowed=False, reason="GuardUnavailable", detail=str(error))
-        refusing = [v for v in judge(given, self._limits, AT_EFFECT) if v.refuses]
         # Of a target that is gone nothing else can be said either.
         return next((v for v in refusing if v.guard == "target-present"), refusing[0] if refusing else None)
 
-    def _before_effect(self, execution: Execution, pause: dict[str, Any]) -> GuardInput:
+    def _before_effect(self, execution: Execution, pause: dict[str, Any], step: PlannedStep | None) -> GuardInput:
         """What is still to be done of a run, judged on what is there now. Raises StoreError."""
-        now, done = self._clock.now(), {s.name for s in execution.steps if s.state is StepState.DONE}
-        plan = replace(execution.plan, steps=tuple(s for s in execution.plan.steps if s.name not in done))
+        now, done = self._clock.now(), {s.name for s in execution.steps if s.state is StepState.DONE or self._gone(execution, s)}
+        begins = {} if step is None else {step.name: step}
+        plan = replace(execution.plan, steps=tuple(begins.get(s.name, s) for s in execution.plan.steps if s.name not in done))
         incident = self._board.by_id(plan.incident) or self._store.incident(plan.incident)
         if incident is None:
             raise StoreError(f"incident {plan.incident} is not there")
@@ -112,8 +118,14 @@ class Guarding:
             plan=plan, guards=runbook.guards if runbook else GuardSpec(), needs_sight=runbook.needs_sight if runbook else (), incident=incident, now=now,
             objects=objects,
             active=self._active(plan, around), incidents=self._board.all, sights=self._sights(plan.target.context),
-            execution=execution.id, again=True, **pause, **around,
+            execution=execution.id, again=True, simulated=execution.simulated, **pause, **around,
         )
+
+    def _gone(self, execution: Execution, run: StepRun) -> bool:
+        """A step that has done away with what it works on (a pod that was evicted): nothing of it is left to be judged."""
+        target = execution.plan.target_of(next(s for s in execution.plan.steps if s.name == run.name))
+        view = self._views.get(target.context)
+        return run.state is StepState.STARTED and view is not None and view.find(target) is None
 
     def _pause(self, *, fresh: bool) -> dict[str, Any]:
         try:
@@ -155,6 +167,24 @@ class Guarding:
     def passing(verdict: Verdict) -> bool:
         """True if waiting is right."""
         return verdict.reason in PASSING
+
+
+def _as_one(given: GuardInput, execution: Execution) -> GuardInput:
+    """The rest of a run as it is to be judged together with what its earlier steps took away. A count that cannot be worked out is left for the guards to refuse."""
+    plan, taken = given.plan, taken_by(execution)
+    steps = []
+    for step in plan.steps:
+        target = plan.target_of(step)
+        whole = not late_count(step) and traits(step.action).disrupts is Disrupts.CHANGE
+        try:
+            steps.append(settled(step, target, given.objects_of(target).target, taken) if whole else step)
+        except (UnknownFactError, ValueError):
+            steps.append(step)
+    return replace(
+        given, plan=replace(plan, steps=tuple(steps)), objects=put_back(given.objects, plan.target, taken),
+        others={target: put_back(objects, target, taken) for target, objects in given.others.items()},
+        pictures={context: picture_with(picture, taken) for context, picture in given.pictures.items()},
+    )
 
 
 def _stands_on_others(objects: ClusterObjects) -> bool:

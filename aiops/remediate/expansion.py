@@ -12,10 +12,10 @@ from typing import Any
 
 from aiops.domain.errors import ExpressionError, trimmed
 from aiops.domain.expression import Renderer
-from aiops.domain.plan import COLLECT, Gate, LateItem, PlannedStep, PlannedUndo
+from aiops.domain.plan import COLLECT, Bound, Gate, LateItem, PlannedStep, PlannedUndo
 from aiops.domain.runbook import OnFailure, Retry, Runbook, StepSpec, TargetSpec, UndoMode
 from aiops.domain.target import KINDS, TargetRef, valid_name
-from aiops.domain.templated import PromqlText, is_late, speaks_of_item, speaks_of_steps, templated
+from aiops.domain.templated import PromqlText, answer_of, is_late, speaks_of_item, speaks_of_steps, templated
 
 Convert = Callable[[str, str, Any], Any]
 """Action, argument and rendered text in, typed value out; raises ValueError saying what is allowed."""
@@ -51,7 +51,18 @@ class Binder:
             made.extend(self._one(spec, place))
             if len(made) > MAX_STEPS:
                 raise ExpressionError(f"step {place.scope}{spec.name}: the plan has more than {MAX_STEPS} steps")
-        return tuple(made)
+        return tuple(self._bounded(step, made) for step in made)
+
+    @staticmethod
+    def _bounded(step: PlannedStep, others: Sequence[PlannedStep]) -> PlannedStep:
+        """With what is known beforehand of late arguments: an answer that a person is asked for is of the type and within the bounds of the question."""
+        asked = {other.name.removeprefix(step.scope): other for other in others if other.action == "suspend" and other.scope == step.scope}
+        bounds = {}
+        for name in step.late:
+            question = asked.get(answer_of(step.arguments[name]))
+            if question is not None and (bound := _bound(question)):
+                bounds[name] = bound
+        return replace(step, bounds=bounds) if bounds else step
 
     def _one(self, spec: StepSpec, place: Place) -> Iterator[PlannedStep]:
         name, needs = place.scope + spec.name, tuple(place.scope + need for need in spec.needs) or place.before
@@ -189,6 +200,14 @@ class Binder:
         if KINDS[kind].namespaced and not valid_name(namespace):
             raise ExpressionError(f"{where}.namespace: no namespace can be named {trimmed(namespace, 80)!r}")
         return TargetRef(kind, namespace, name, given["context"] or main.context)
+
+
+def _bound(question: PlannedStep) -> Bound | None:
+    """Of the answer to a `suspend`; None where nothing bounds it, or what does is itself known only later."""
+    low, high, choices = (None if name in question.late else question.arguments.get(name) for name in ("minimum", "maximum", "choices"))
+    if question.arguments.get("type") not in ("int", "float"):
+        return Bound(choices=tuple(map(str, choices))) if choices and question.arguments.get("type") == "string" else None
+    return None if low is None and high is None else Bound(low, high)
 
 
 def parameters_of(runbook: Runbook, given: Mapping[str, Any], where: str = "parameters") -> dict[str, Any]:

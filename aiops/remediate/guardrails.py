@@ -51,6 +51,9 @@ AT_EFFECT = (
 )  # fmt: skip
 """Asked again just before each effect of a run: they are cheap, and what they look at may have changed since the plan was made."""
 
+AT_LATE_COUNT = ("replicas", "blast-radius", "namespace-share", "cluster-share", "disruption-budget", "minimum-healthy", "ownership")
+"""Asked, besides, when a step begins whose count was not known when the plan was made."""
+
 UNAVAILABLE = "GuardUnavailable"
 
 

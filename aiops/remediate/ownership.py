@@ -17,7 +17,7 @@ from typing import Any
 from aiops.domain.plan import PlannedStep
 from aiops.domain.target import JsonObject
 from aiops.remediate.autoscaling import Stuck, moved
-from aiops.remediate.guards.traits import PAUSED, REPLICAS, RESOURCES, RESTART, TEMPLATE, scaled, traits
+from aiops.remediate.guards.traits import PAUSED, REPLICAS, RESOURCES, RESTART, TEMPLATE, late_count, scaled, traits
 from aiops.remediate.objects import ClusterObjects, labels, marks, meta, wanted_replicas
 
 OURS = frozenset({"aiops"})
@@ -119,7 +119,7 @@ def owner_of_writes(objects: ClusterObjects, steps: Iterable[PlannedStep]) -> Ow
     """Who owns what these steps would write on the target; None if they may go on. A count that an autoscaler owns is moved by the autoscaler's bounds."""
     for step in steps:
         fields = traits(step.action).writes
-        found = _count_owner(objects, step.arguments) if REPLICAS in fields else None
+        found = _count_owner(objects, step) if REPLICAS in fields else None
         found = found or (template_owner(objects) if TEMPLATE in fields else None)
         found = found or (resources_owner(objects) if RESOURCES in fields else None)
         found = found or (_gitops(objects.target, ("spec", "paused")) if PAUSED in fields and objects.target is not None else None)
@@ -129,14 +129,16 @@ def owner_of_writes(objects: ClusterObjects, steps: Iterable[PlannedStep]) -> Ow
     return None
 
 
-def _count_owner(objects: ClusterObjects, arguments: Mapping[str, Any]) -> Owner | None:
+def _count_owner(objects: ClusterObjects, step: PlannedStep) -> Owner | None:
     owner = replicas_owner(objects)
     if owner is None or owner.reason != "OwnedByAutoscaler" or objects.target is None:
         return owner
     if other := controller_owner(objects) or lever_owner(objects.autoscalers):
         return other
+    if late_count(step):
+        return None
     present = wanted_replicas(objects.target)
-    bounds = moved(objects.autoscalers[0], present, scaled(present, arguments), arguments)
+    bounds = moved(objects.autoscalers[0], present, scaled(present, step.arguments), step.arguments)
     return Owner(owner.name, owner.reason, f"{owner.detail}; {bounds.detail}") if isinstance(bounds, Stuck) else None
 
 

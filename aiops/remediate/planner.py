@@ -43,11 +43,12 @@ def make_plan(
     `cooldown` (seconds) is the default for runbooks that name none; `parameters` are the runbook's, typed or as text. Raises ExpressionError, naming step and argument, when a template cannot
     be rendered or what it gives is not of the argument's type.
     """
-    facts = {**facts, "parameters": parameters_of(runbook, parameters or {})}
+    bound = parameters_of(runbook, parameters or {})
+    facts = {**facts, "parameters": bound}
     steps = Binder(facts, render, convert).steps(runbook.steps, Place(target))
     verify = _verify(runbook.verify, facts, render) if runbook.verify is not None else None
     return Plan(
-        id=make_id("plan", runbook.name, runbook.hash, incident.id, str(target), attempt),
+        id=make_id("plan", runbook.name, runbook.hash, incident.id, str(target), attempt, *([_canonical(bound)] if bound else [])),
         incident=incident.id,
         runbook=runbook.name,
         runbook_hash=runbook.hash,
@@ -55,7 +56,7 @@ def make_plan(
         target=target,
         steps=steps,
         created_at=now,
-        hash=plan_hash(runbook.hash, target, steps, verify),
+        hash=plan_hash(runbook.hash, target, steps, verify, bound),
         verify=verify,
         undo_on_failure=runbook.undo_on_failure,
         facts=facts,
@@ -64,15 +65,24 @@ def make_plan(
     )
 
 
-def plan_hash(runbook_hash: str, target: TargetRef, steps: tuple[PlannedStep, ...], verify: PlannedVerify | None) -> str:
-    """32 hex digits over what an approval is bound to, as canonical JSON: runbook content, targets, steps, verification."""
+def plan_hash(
+    runbook_hash: str, target: TargetRef, steps: tuple[PlannedStep, ...], verify: PlannedVerify | None, parameters: Mapping[str, Any] | None = None,
+) -> str:
+    """32 hex digits over what an approval is bound to, as canonical JSON: runbook content, targets, steps, verification, and parameters (conditions
+    and late arguments speak of them).
+    """
     content = {
         "runbook": runbook_hash,
         "target": [target.context, target.kind, target.namespace, target.name],
         "steps": [asdict(step) for step in steps],
         "verify": None if verify is None else asdict(verify),
+        "parameters": dict(parameters or {}),
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()[:32]
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()[:32]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def _verify(spec: VerifySpec, facts: Mapping[str, Any], render: Renderer) -> PlannedVerify:

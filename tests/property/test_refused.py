@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from aiops.domain.command import CommandKind
 from aiops.domain.execution import EntryKind, Execution
 from aiops.domain.outcome import Verdict
+from aiops.domain.plan import PlannedStep
 from aiops.domain.target import TargetRef
 from aiops.pipeline.guarding import Guarding
 from aiops.settings import FreezeSettings, GuardSettings
@@ -34,10 +35,10 @@ LIMITS = GuardSettings(freezes=(FREEZE,), target_cooldown=5.0, loop_limit=4)
 def listening() -> Iterator[Counter[str]]:
     """By target: effects that were allowed and not written yet. Below nothing is never right."""
     allowed: Counter[str] = Counter()
-    real: Callable[[Guarding, Execution], Verdict | None] = Guarding.permit
+    real: Callable[[Guarding, Execution, PlannedStep | None], Verdict | None] = Guarding.permit
 
-    def heard(self: Guarding, execution: Execution) -> Verdict | None:
-        verdict = real(self, execution)
+    def heard(self: Guarding, execution: Execution, step: PlannedStep | None = None) -> Verdict | None:
+        verdict = real(self, execution, step)
         if verdict is None or not verdict.refuses:
             allowed[execution.target] += 1
         return verdict

@@ -16,7 +16,7 @@ from typing import Any
 from aiops.domain.plan import Plan, PlannedStep
 from aiops.domain.target import JsonObject, TargetRef
 from aiops.remediate.guards.contract import GuardInput, UnknownFactError
-from aiops.remediate.guards.traits import TRAITS, Disrupts, disruptive, scaled, takes, traits
+from aiops.remediate.guards.traits import TRAITS, Disrupts, disruptive, late_count, scaled, takes, traits
 from aiops.remediate.objects import wanted_replicas
 from aiops.remediate.picture import COUNTED, Picture
 
@@ -97,7 +97,7 @@ def taken(step: PlannedStep, target: JsonObject) -> int:
     if kind is Disrupts.NONE:
         return 0
     if kind is Disrupts.CHANGE:
-        return max(0, total - scaled(total, step.arguments))
+        return 0 if late_count(step) else max(0, total - scaled(total, step.arguments))
     return max(total, 1) if kind is Disrupts.ALL else unavailable(target, total)
 
 

@@ -123,6 +123,19 @@ def takes(step: PlannedStep) -> bool:
     return mine.disrupts is not Disrupts.NONE or mine.withdraws
 
 
+_COUNT = ("to", "by", "minimum", "maximum")
+
+
+def late_count(step: PlannedStep) -> bool:
+    """Whether the count that a step sets is known only when it begins. Then guards judge it: before that there is nothing that they could."""
+    return traits(step.action).disrupts is Disrupts.CHANGE and not set(step.late).isdisjoint(_COUNT)
+
+
+def deferred(plan: Plan) -> str:
+    """Which steps' counts are decided only when they begin; empty if there is none."""
+    return "; ".join(f"step {s.name}: decided when the step begins ({s.open_words})" for s in plan.steps if late_count(s))
+
+
 def related(one: Plan, other: Plan) -> bool:
     """Whether two plans have a target in common."""
     return one.target == other.target or not set(one.targets).isdisjoint(other.targets)

@@ -8,7 +8,19 @@ from __future__ import annotations
 from aiops.domain.target import TargetRef
 from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, amount_of, refuse
 from aiops.remediate.guards.harm import harms
-from aiops.remediate.guards.traits import PAUSED, REPLICAS, RESTART, TEMPLATE, acted_on, disruptive, scaled, traits, writes
+from aiops.remediate.guards.traits import (
+    PAUSED,
+    REPLICAS,
+    RESTART,
+    TEMPLATE,
+    acted_on,
+    deferred,
+    disruptive,
+    late_count,
+    scaled,
+    traits,
+    writes,
+)
 from aiops.remediate.objects import wanted_replicas
 from aiops.remediate.ownership import owner_of_writes
 from aiops.remediate.picture import node_in_service
@@ -24,7 +36,7 @@ def replicas(given: GuardInput, limits: GuardLimits) -> Answer:
     low = limits.minimum_replicas if given.guards.minimum_replicas is None else given.guards.minimum_replicas
     high = limits.maximum_replicas if given.guards.maximum_replicas is None else given.guards.maximum_replicas
     for step in given.plan.steps:
-        if REPLICAS not in traits(step.action).writes:
+        if REPLICAS not in traits(step.action).writes or late_count(step):
             continue
         present = wanted_replicas(given.present(given.plan.target_of(step)))
         count = scaled(present, step.arguments)
@@ -32,7 +44,7 @@ def replicas(given: GuardInput, limits: GuardLimits) -> Answer:
             return refuse("BelowMinimum", f"{present} → {count} replicas, at least {low} are to stay")
         if count > high and count > present:
             return refuse("AboveMaximum", f"{present} → {count} replicas, at most {high} are allowed")
-    return allow()
+    return allow(deferred(given.plan))
 
 
 def blast_radius(given: GuardInput, limits: GuardLimits) -> Answer:
@@ -61,7 +73,8 @@ def blast_radius(given: GuardInput, limits: GuardLimits) -> Answer:
             allowed = max(1, amount_of(limits.maximum_nodes, len(picture.nodes)))
             if len(out) > allowed:
                 return refuse("TooManyNodes", f"{len(out)} of {len(picture.nodes)} nodes would be out of service, at most {allowed} are allowed")
-    return allow("; ".join(told) or "no pod that serves is taken away")
+    later = deferred(given.plan)
+    return allow("; ".join((*told, later) if later else told) or "no pod that serves is taken away")
 
 
 def rollout(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001 (a guard's signature)

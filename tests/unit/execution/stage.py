@@ -139,7 +139,7 @@ class Stage:
             acting = rehearsal
         self.executor = Executor(
             store=store or self.store, acting=acting, rehearsal=rehearsal, metric_sources={"prometheus": self.source}, clock=self.time,
-            owner=owner, compile=compile_expression, render=render, convert=convert, settings=self.settings, tell=self.told.append, permit=lambda _execution: self.verdict, in_force=lambda _plan: self.in_force,
+            owner=owner, compile=compile_expression, render=render, convert=convert, settings=self.settings, tell=self.told.append, permit=lambda _execution, _step: self.verdict, in_force=lambda _plan: self.in_force,
             channels=lambda severity, _target: (f"#{severity}",), log_sources=self.logs,
         )
         return self.executor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiops.domain.outcome import Outcome
+from aiops.domain.plan import Bound
 from aiops.domain.runbook import Mode
 from tests.unit.execution.stage import Stage, scale, step
 
@@ -61,7 +62,7 @@ def test_a_rehearsal_says_where_foresight_ends(stage):
     assert done.result.outcome is Outcome.SIMULATED
     assert done.step("second").result.detail == "cannot be foreseen: it needs the output of first"
     (_, change) = stage.executor.preview(done.plan)
-    assert change.note == "cannot be foreseen: to is known only when the step begins"
+    assert change.note == "decided when the step begins: to"
 
 
 def test_an_approval_does_not_stand_on_what_is_not_known_yet(stage):
@@ -78,3 +79,27 @@ def test_a_crash_before_the_step_began_gives_the_same_arguments_again(stage):
         stage.pass_time(1)
     assert stage.run(execution).result.outcome is Outcome.SUCCEEDED
     assert (stage.replicas, len(stage.writes)) == (2, 2)
+
+
+@pytest.mark.parametrize(("more", "outcome", "replicas"), [(2, Outcome.SUCCEEDED, 4), (3, Outcome.ERROR, 3)])
+def test_what_is_outside_of_what_the_plan_said_is_not_sent_and_the_verdict_is_kept(stage, more, outcome, replicas):
+    text = f"{{{{ steps.first.output.from + {more} }}}}"
+    execution = stage.submit(scale("+1", name="first"), second(text, bounds={"to": Bound(1, 4)}), mode=Mode.APPROVE)
+    assert stage.command("approve", execution).accepted
+    done = stage.run(execution)
+    assert (done.result.outcome, stage.replicas) == (outcome, replicas)
+    if outcome is Outcome.ERROR:
+        assert (done.result.reason, done.result.detail) == ("OutsideBounds", "step second: to: 5 is not from 1 up to 4")
+        assert [(v.guard, v.reason) for v in done.plan.verdicts] == [("approval", "OutsideBounds")]
+        assert [e.data["guard"] for e in stage.store.journal(done.id) if "guard" in e.data] == ["approval"]
+        assert len(stage.writes) == 1
+
+
+def test_what_bounds_an_answer_does_not_bind_the_way_back(stage):
+    execution = stage.submit(scale("+1", name="first"), second("{{ steps.first.output.from }}", bounds={"to": Bound(2, 2)}), step("wait", arguments={"for": 600.0}, needs=("second",)))
+    stage.run(execution, seconds=60)
+    assert stage.replicas == 2
+    assert stage.command("undo", execution).accepted
+    done = stage.run(execution)
+    assert [run.state.value for run in done.steps] == ["undone", "undone", "done"], done
+    assert stage.replicas == 2

@@ -12,7 +12,7 @@ from aiops.definitions.cel import compile_expression
 from aiops.definitions.templates import render
 from aiops.domain.errors import ExpressionError
 from aiops.domain.plan import Plan
-from aiops.domain.runbook import GuardSpec, Mode, Retry, Runbook, StepSpec, TargetSpec, UndoMode, UndoSpec, VerifySpec
+from aiops.domain.runbook import GuardSpec, Mode, Parameter, ParamSpec, Retry, Runbook, StepSpec, TargetSpec, UndoMode, UndoSpec, VerifySpec
 from aiops.domain.target import TargetRef
 from aiops.domain.templated import PromqlText
 from aiops.execution.actions.registry import SPECS
@@ -165,3 +165,30 @@ def test_what_takes_a_step_back_is_rendered_too() -> None:
     bad = replace(undo, arguments={"message": "{{ target.labels.nope }}"})
     with pytest.raises(ExpressionError, match=r"^step scale, undo, argument message: "):
         plan(replace(RUNBOOK, steps=(replace(RUNBOOK.steps[0], undo=bad),)))
+
+
+def test_parameters_are_part_of_what_is_approved_even_where_only_a_condition_speaks_of_them() -> None:
+    step = StepSpec("tell", "notify", {"message": "hello"}, when=compile_expression("parameters.loud", "step"))
+    book = replace(RUNBOOK, steps=(step,), parameters={"loud": Parameter(ParamSpec("bool", "", default=True))})
+    incident = make_incident()
+    facts = target_facts(CHECKOUT, ClusterObjects(None), incident, START)
+    made = [make_plan(book, incident, CHECKOUT, facts, render, START, 1, convert=convert, parameters=p) for p in ({}, {"loud": True}, {"loud": False})]
+    assert made[0].id == made[1].id != made[2].id
+    assert made[0].hash == made[1].hash != made[2].hash
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "words"),
+    [
+        ({"type": "int", "minimum": 1.0, "maximum": 9.0}, "{{ steps.how-many.output.answer }}", "to from 1 up to 9"),
+        ({"type": "int", "maximum": 9.0}, "{{steps.how-many.output.answer}}", "to up to 9"),
+        ({"type": "string", "choices": ("2", "4")}, "{{ steps.how-many.output.answer }}", "to one of 2, 4"),
+        ({"type": "int"}, "{{ steps.how-many.output.answer }}", "to"),
+        ({"type": "int", "minimum": 1.0, "maximum": 9.0}, "{{ steps.how-many.output.answer * 100 }}", "to"),
+        ({"type": "duration", "minimum": 1.0}, "{{ steps.how-many.output.answer }}", "to"),
+    ],
+)
+def test_the_plan_says_within_what_an_answer_is_to_be(asked: dict[str, Any], text: str, words: str) -> None:
+    steps = (StepSpec("how-many", "suspend", {"question": "?", **asked}), StepSpec("set", "scale", {"to": text}, needs=("how-many",)))
+    made = plan(replace(RUNBOOK, steps=steps))
+    assert made.steps[1].open_words == words
