@@ -160,6 +160,18 @@ def _node(draw: Draw) -> Document:
     return _fault(draw, "sick-node", [{"what": "node"}], cures, allowed, endsWhenCured=False)
 
 
+def _zone(draw: Draw) -> Document:
+    """All nodes of the zone that the traffic goes to are lost, or cut off, which their pods do not know."""
+    draw.service["zones"] = draw.random.sample(("zone-a", "zone-b", "zone-c"), 2)
+    effect = {"what": "node", "zone": draw.service["zones"][0], "mode": draw.random.choice(("not-ready", "unreachable"))}
+    # Other services have pods there too: one that is made anew elsewhere is right.
+    allowed: list[Document] = [
+        {"verb": "patch", "resource": "services", "fields": ["spec.selector"]},
+        {"verb": "evict", "resource": "pods", "namespace": "*", "name": "*", "on": "sickNodes"},
+    ]
+    return _fault(draw, "zone-loss", [effect], "endpoints >= 2 and endpointsOnSickNodes == 0", allowed, endsWhenCured=False)
+
+
 def _disk(draw: Draw) -> Document:
     size, used = draw.random.randint(5, 50), draw.between(0.3, 0.5)
     draw.service["volume"] = {"size": f"{size}Gi", "used": used}
@@ -263,7 +275,7 @@ FREEZE = FreezeSettings(name="end of the year", rrule="FREQ=DAILY;BYHOUR=0,12;BY
 Maker = Callable[[Draw], Document]
 CURABLE: Mapping[str, Maker] = {
     "traffic-surge": _surge, "slow-ramp": _ramp, "memory-leak": _leak, "stuck-pod": _stuck, "bad-release": _release, "bad-configuration": _configuration,
-    "stale-cache": _cache, "oom-by-limit": _limit, "sick-node": _node, "disk-filling": _disk, "queue-backlog": _backlog, "scheduler-drift": _drift, "crash-loop-by-image": _image,
+    "stale-cache": _cache, "oom-by-limit": _limit, "sick-node": _node, "zone-loss": _zone, "disk-filling": _disk, "queue-backlog": _backlog, "scheduler-drift": _drift, "crash-loop-by-image": _image,
 }  # fmt: skip
 HANDS_OFF: Mapping[str, Maker] = {
     "dependency-outage": _dependency, "dark-telemetry": _dark, "deploy-under-way": _deploy, "person-reverting": _reverting, "healthy-surge": _healthy,

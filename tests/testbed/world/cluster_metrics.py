@@ -66,7 +66,7 @@ class ClusterExporter:
             if model.service.volume is not None:
                 place = {"namespace": model.service.namespace, "persistentvolumeclaim": model.service.volume.claim}
                 add("kubelet_volume_stats_capacity_bytes", model.service.volume.size, **place)
-        for key in self._models:
+        for key in (place for model in self._models.values() for place in model.service.places):
             deployment = state.deployments.get(key)
             if deployment is not None:
                 place = {"namespace": deployment.namespace, "deployment": deployment.name}

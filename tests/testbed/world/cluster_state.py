@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +55,9 @@ class Pod:
     """The scheduler that places it, empty for the default one."""
     claims: tuple[str, ...] = ()
     """PersistentVolumeClaims that it mounts."""
+    labels: frozenset[tuple[str, str]] = frozenset()
+    serving: bool = True
+    """Whether traffic is directed to it while it is ready; see `ClusterState.pods_of`."""
 
     @property
     def restarts(self) -> int:
@@ -121,9 +124,27 @@ class ClusterState:
     """By Deployment, in order of creation and name."""
     nodes: tuple[Node, ...]
     cleanups: tuple[Cleanup, ...] = ()
+    selectors: Mapping[Key, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    """Of the Service objects."""
+
+    def pods_of(self, service: Key, places: Iterable[Key]) -> tuple[Pod, ...]:
+        """The pods of these Deployments; those that the Service object of the name does not select get no traffic. Without selector none does."""
+        selector = self.selectors.get(service, frozenset())
+        pods = (pod for place in places for pod in self.pods.get(place, ()))
+        return tuple(replace(pod, serving=bool(selector) and selector <= pod.labels) for pod in pods)
+
+    def endpoints(self, service: Key) -> tuple[Pod, ...]:
+        """Ready pods that traffic goes to: those that the Service object selects, without one those of the Deployment."""
+        selector = self.selectors.get(service)
+        if selector is None:
+            return tuple(pod for pod in self.pods.get(service, ()) if pod.ready)
+        near = (pod for (namespace, _), pods in self.pods.items() if namespace == service[0] for pod in pods)
+        return tuple(pod for pod in near if pod.ready and selector and selector <= pod.labels)
 
 
-def read_state(deployments: Iterable[Any], pods: Iterable[Any], nodes: Iterable[Any], jobs: Iterable[Any] = ()) -> ClusterState:
+def read_state(
+    deployments: Iterable[Any], pods: Iterable[Any], nodes: Iterable[Any], jobs: Iterable[Any] = (), services: Iterable[Any] = ()
+) -> ClusterState:
     """From objects as the API has them."""
     by_workload: dict[Key, list[Pod]] = {}
     for obj in pods:
@@ -136,6 +157,7 @@ def read_state(deployments: Iterable[Any], pods: Iterable[Any], nodes: Iterable[
         {key: tuple(sorted(found, key=lambda pod: (pod.created, pod.name))) for key, found in by_workload.items()},
         tuple(sorted((_node(obj) for obj in nodes), key=lambda node: node.name)),
         tuple(found for obj in jobs if (found := _cleanup(obj)) is not None),
+        {(obj["metadata"]["namespace"], obj["metadata"]["name"]): frozenset(((obj.get("spec") or {}).get("selector") or {}).items()) for obj in services},
     )
 
 
@@ -169,6 +191,7 @@ def read_pod(obj: Any) -> Pod:
         marks=marks_of(containers[0]) if containers else frozenset(),
         scheduler=_scheduler(spec),
         claims=tuple(v["persistentVolumeClaim"]["claimName"] for v in spec.get("volumes") or () if "persistentVolumeClaim" in v),
+        labels=frozenset((meta.get("labels") or {}).items()),
     )
 
 

@@ -20,6 +20,7 @@ FACTS = (
     "replicas", "readyReplicas", "availableReplicas", "updatedReplicas", "pods", "revision", "restarts", "oldestPodAge",
     "revisionChanged", "rolling", "rolledOut", "podsStartedAfterFault", "releasePods", "staleKeys", "nodesNotReady", "exists",
     "growth", "stuckPods", "memoryLimit", "podsOnSickNodes", "podsOfScheduler", "cleanups", "failing", "latency", "queue", "diskUsed",
+    "endpoints", "endpointsOnSickNodes",
 )  # fmt: skip
 _UNITS = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?(?:[KMG]i|ms|s|m)?(?![A-Za-z]))|([A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z]+)?)|(>=|<=|==|!=|>|<|\(|\)))")

@@ -1,6 +1,7 @@
 """The world's loopback server: what Prometheus scrapes, and the switches of the faults.
 
-GET  /metrics/NAMESPACE/SERVICE, /metrics/cluster   the text format of Prometheus, 503 when telemetry is dark
+GET  /metrics/NAMESPACE/SERVICE, /metrics/cluster,
+     /metrics/probes                                the text format of Prometheus, 503 when telemetry is dark
 GET  /faults                                        what there is and what is on
 POST /faults/NAME/on, /faults/NAME/off
 GET  /episodes                                      what became of each fault
@@ -18,7 +19,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from tests.testbed.world.service_metrics import Labels
-from tests.testbed.world.simulation import CLUSTER_JOB, Frame, TargetFrame
+from tests.testbed.world.simulation import Frame, TargetFrame
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 # Prometheus puts these on itself, from its configuration.
@@ -119,7 +120,7 @@ def _routes(switches: Switches, texts: Texts) -> Callable[[str, str], Answer]:
     def answer(method: str, path: str) -> Answer:
         parts = path.partition("?")[0].strip("/").split("/")
         if method == "GET" and parts[0] == "metrics" and len(parts) in (2, 3):
-            return _metrics(switches, texts, "/".join(parts[1:]) if len(parts) == 3 else CLUSTER_JOB if parts[1] == CLUSTER_JOB else "")
+            return _metrics(switches, texts, "/".join(parts[1:]))
         if method == "GET" and parts == ["faults"]:
             return _json(200, switches.faults_as_json())
         if method == "GET" and parts == ["episodes"]:

@@ -136,6 +136,8 @@ _FACTS: dict[str, Callable[[Moment, Key], float]] = {
     "podsOnSickNodes": lambda moment, key: sum(pod.node in moment.nodes for pod in _living(moment, key)),
     "podsOfScheduler": lambda moment, key: sum(bool(pod.scheduler) for pod in moment.cluster.pods.get(key, ())),
     "cleanups": lambda moment, key: sum(done.service == key and done.at >= moment.begun for done in moment.cluster.cleanups),
+    "endpoints": lambda moment, key: len(moment.cluster.endpoints(key)),
+    "endpointsOnSickNodes": lambda moment, key: sum(pod.node in moment.nodes for pod in moment.cluster.endpoints(key)),
     "failing": lambda moment, key: moment.world.failing(key),
     "latency": lambda moment, key: moment.world.latency(key),
     "queue": lambda moment, key: moment.world.queue(key),

@@ -90,7 +90,7 @@ def _fault(fields: Fields, services: Sequence[Service]) -> Fault:
     if not fault.effects:
         raise fields.wrong("effects", "is missing or empty: a fault changes something")
     for other in fault.cures.services:
-        if not any(known.name == other for known in services):
+        if not any(other == name for known in services for _, name in known.places):
             raise fields.wrong("cures", f"there is no service {other!r}")
     return fault
 

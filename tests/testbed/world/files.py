@@ -123,6 +123,10 @@ class Fields:
         """A list of text; empty when missing."""
         return self.value(key, lambda value: tuple(_text(item) for item in _list(value)), ())
 
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of names such as Kubernetes allows; empty when missing."""
+        return self.value(key, lambda value: tuple(_name(item) for item in _list(value)), ())
+
     def labels(self, key: str) -> dict[str, str]:
         """A map of text to text; empty when missing."""
         return self.value(key, _labels, {})

@@ -23,9 +23,10 @@ _WATCHED = {
     "Pod": "/api/v1/pods",
     "Node": "/api/v1/nodes",
     "Job": "/apis/batch/v1/jobs",
+    "Service": "/api/v1/services",
 }
-PLACES = {"ConfigMap": "/api/v1", "PersistentVolumeClaim": "/api/v1", "CronJob": "/apis/batch/v1"}
-PLURALS = {"ConfigMap": "configmaps", "PersistentVolumeClaim": "persistentvolumeclaims", "CronJob": "cronjobs"}
+PLACES = {"ConfigMap": "/api/v1", "PersistentVolumeClaim": "/api/v1", "CronJob": "/apis/batch/v1", "Service": "/api/v1"}
+PLURALS = {"ConfigMap": "configmaps", "PersistentVolumeClaim": "persistentvolumeclaims", "CronJob": "cronjobs", "Service": "services"}
 
 
 def node_ready(*, ready: bool) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from tests.testbed.world.exporter import Exporter
 from tests.testbed.world.faults import Fault
 from tests.testbed.world.redis_keys import RedisKeys
 from tests.testbed.world.services import Service
-from tests.testbed.world.simulation import CLUSTER_JOB, SERVICES_JOB, Frame, Simulation
+from tests.testbed.world.simulation import CLUSTER_JOB, PROBES_JOB, SERVICES_JOB, Frame, Simulation
 from tests.testbed.world.writes import Write, changed_fields
 
 log = logging.getLogger("world")
@@ -85,6 +85,8 @@ class LiveWorld:
         for namespace, name in self._simulation.services:
             labels = {"instance": f"{namespace}/{name}", "namespace": namespace, "workload": name}
             found.append(Target(SERVICES_JOB, f"{self.url}/metrics/{namespace}/{name}", labels))
+        if self._simulation.probed:
+            found.append(Target(PROBES_JOB, f"{self.url}/metrics/{PROBES_JOB}", {"instance": PROBES_JOB}))
         return found
 
     def start(self, *, deadline_s: float = PATIENCE_S) -> None:
@@ -96,7 +98,7 @@ class LiveWorld:
             self._logs.start()
         self._apply()
         self._caches.warm()
-        wanted = self._simulation.services
+        wanted = [place for service in self._simulation.services.values() for place in service.places]
         eventually(
             lambda: self._watched.synced and all(self._ready(key) for key in wanted), deadline_s=deadline_s, what="all services ready"
         )
@@ -128,9 +130,10 @@ class LiveWorld:
             place = f"namespaces/{service.namespace}"
             for obj in manifests.belongings(service):
                 self.api.create(f"{kube.PLACES[obj['kind']]}/{place}/{kube.PLURALS[obj['kind']]}", obj)
-            made = self.api.create(f"/apis/apps/v1/{place}/deployments", manifests.deployment(service))
-            if not made:
-                log.info("%s/%s is there already and stays as it is", *service.key)
+            for obj in manifests.deployments(service):
+                made = self.api.create(f"/apis/apps/v1/{place}/deployments", obj)
+                if not made:
+                    log.info("%s/%s is there already and stays as it is", service.namespace, obj["metadata"]["name"])
             autoscaler = manifests.autoscaler(service)
             if autoscaler is not None:
                 self.api.create(f"/apis/autoscaling/v2/{place}/horizontalpodautoscalers", autoscaler)

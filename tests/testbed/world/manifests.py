@@ -13,13 +13,21 @@ CONTAINER = "app"
 READY_AFTER = "testbed.aiops/ready-after"
 RUN_FOR = "testbed.aiops/run-for"
 BACK_OFF = "testbed.aiops/back-off"
+ZONE = "topology.kubernetes.io/zone"
+FAILOVER = "aiops/failover-zone"
+"""The label by which a Service names the zone that may take its traffic."""
 CLEANUP = "aiops/cleanup-job"
 """The label by which a workload names the CronJob that cleans up after it."""
 
 
-def deployment(service: Service) -> dict[str, Any]:
-    """The Deployment."""
-    labels = {**service.labels, "app": service.name}
+def deployments(service: Service) -> list[dict[str, Any]]:
+    """The Deployment, or one in each of its zones."""
+    return [_deployment(service, name, zone) for (_, name), zone in service.places.items()]
+
+
+def _deployment(service: Service, name: str, zone: str) -> dict[str, Any]:
+    selector = {"app": service.name} | ({ZONE: zone} if zone else {})
+    labels = {**service.labels, **selector}
     limits = {"memory": str(int(service.memory.limit)), "cpu": f"{round(service.cpu_limit * 1000)}m"}
     container: dict[str, Any] = {"name": CONTAINER, "image": service.image, "resources": {"limits": limits, "requests": {"cpu": "100m"}}}
     if service.env:
@@ -27,15 +35,17 @@ def deployment(service: Service) -> dict[str, Any]:
     if service.config:
         container["envFrom"] = [{"configMapRef": {"name": config_name(service)}}]
     pod: dict[str, Any] = {"containers": [container]} | ({"schedulerName": service.scheduler} if service.scheduler else {})
+    if zone:
+        pod["nodeSelector"] = {ZONE: zone}
     if service.volume is not None:
         pod["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": service.volume.claim}}]
         container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
     template = {"metadata": {"labels": labels, "annotations": {READY_AFTER: span(service.startup)}}, "spec": pod}
     own = labels | ({CLEANUP: service.volume.cleanup} if service.volume is not None else {})
-    meta: dict[str, Any] = {"name": service.name, "namespace": service.namespace, "labels": own}
+    meta: dict[str, Any] = {"name": name, "namespace": service.namespace, "labels": own}
     if service.annotations:
         meta["annotations"] = dict(service.annotations)
-    spec = {"replicas": service.replicas, "selector": {"matchLabels": {"app": service.name}}, "template": template}
+    spec = {"replicas": service.replicas, "selector": {"matchLabels": selector}, "template": template}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
 
 
@@ -64,8 +74,12 @@ def config_name(service: Service) -> str:
 
 
 def belongings(service: Service) -> list[dict[str, Any]]:
-    """What stands beside the Deployment: ConfigMap, claim, and the CronJob that cleans it, which never runs by itself."""
+    """What stands beside the Deployment: ConfigMap, claim and the CronJob that cleans it, which never runs by itself, and what directs the traffic."""
     found: list[dict[str, Any]] = []
+    if service.zones:
+        front = {"name": service.name, "namespace": service.namespace, "labels": {**service.labels, FAILOVER: service.zones[1]}}
+        spec: dict[str, Any] = {"selector": {"app": service.name, ZONE: service.zones[0]}, "ports": [{"port": 80}]}
+        found.append({"apiVersion": "v1", "kind": "Service", "metadata": front, "spec": spec})
     if service.config:
         found.append(config_map(service.namespace, config_name(service), service.config))
     volume = service.volume

@@ -32,7 +32,7 @@ class ServiceExporter:
                 self._labels = self._make()
             self._slots = slots
         count = len(slots.pods)
-        own = [np.array([model.queue, *([model.drift] if model.service.scheduler else [])]), *model.caches.values()]
+        own = [np.array([*model.queues(), *([model.drift] if model.service.scheduler else [])]), *model.caches.values()]
         if not count:
             return self._labels, np.concatenate(own)
         busy = np.where(slots.ready, slots.busy, 0.0)
@@ -41,23 +41,24 @@ class ServiceExporter:
 
     def _make(self) -> tuple[Labels, ...]:
         service, found = self._model.service, []
-        place = {**self._extra, "namespace": service.namespace, "workload": service.name}
+        place = {**self._extra, "namespace": service.namespace}
 
-        def add(name: str, **labels: str) -> None:
-            found.append({"__name__": name, **place, **labels})
+        def add(name: str, workload: str = service.name, **labels: str) -> None:
+            found.append({"__name__": name, **place, "workload": workload, **labels})
 
         for pod in self._model.slots.pods:
             for code in CODES:
-                add("http_requests_total", pod=pod.name, code=code)
+                add("http_requests_total", workload=pod.workload, pod=pod.name, code=code)
             for bound in _LE:
-                add("http_request_duration_seconds_bucket", pod=pod.name, le=bound)
-            add("http_request_duration_seconds_sum", pod=pod.name)
-            add("http_request_duration_seconds_count", pod=pod.name)
+                add("http_request_duration_seconds_bucket", workload=pod.workload, pod=pod.name, le=bound)
+            add("http_request_duration_seconds_sum", workload=pod.workload, pod=pod.name)
+            add("http_request_duration_seconds_count", workload=pod.workload, pod=pod.name)
             for dependency in service.dependencies:
                 for code in CALL_CODES:
-                    add("http_client_requests_total", pod=pod.name, dependency=dependency.name, code=code)
-            add("worker_utilization_ratio", pod=pod.name)
-        add("queue_length", queue=service.queue or "requests")
+                    add("http_client_requests_total", workload=pod.workload, pod=pod.name, dependency=dependency.name, code=code)
+            add("worker_utilization_ratio", workload=pod.workload, pod=pod.name)
+        for _, name in service.places:
+            add("queue_length", workload=name, queue=service.queue or "requests")
         if service.scheduler:
             add("scheduler_model_psi")
         for cache in service.caches:

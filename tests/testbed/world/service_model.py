@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tests.testbed.world.active import Influence, PodEffect
+from tests.testbed.world.active import STUCK, Influence, PodEffect
 from tests.testbed.world.cluster_state import Pod
 from tests.testbed.world.queueing import BOUNDS, STEADY, shares, steady
 from tests.testbed.world.services import CacheUse, Dependency, Service
@@ -73,7 +73,7 @@ class Slots:
         self.pods = tuple(pods)
         self.ids = tuple((pod.uid, pod.restarts) for pod in pods)
         count = len(self.pods)
-        self.ready = np.array([pod.ready for pod in pods], dtype=bool)
+        self.ready = np.array([pod.ready and pod.serving for pod in pods], dtype=bool)
         self.limits = np.array([pod.memory_limit for pod in pods])
         self.backlog = np.zeros(count, dtype=np.int64)
         self.leaked, self.memory, self.busy, self.cpu = np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count)
@@ -117,6 +117,8 @@ class ServiceModel:
         """Requests, failures and seconds of late, older ones fading."""
         self._mean = service.service_time
         self.answer = Answer(service.service_time, service.errors, service.service_time)
+        self.probes = dict.fromkeys(service.zones, 1.0)
+        """Whether the last probe of each zone succeeded: 1 or 0."""
 
     def see(self, pods: tuple[Pod, ...]) -> None:
         """The pods as they are now."""
@@ -155,6 +157,8 @@ class ServiceModel:
         tick.asked = {d.name: tick.rate * d.calls for d in self.service.dependencies if d.service is not None}
         self._use(in_flight, influence.pods, now, dt, wait, tick)
         self._write(influence, dt)
+        if self.service.zones:
+            self._probe(influence.pods, now, sum(tick.failed.values()) / total if total else 0.0)
         self.drift = USUAL_DRIFT + _DRIFT * max([e.service_time - 1.0 for e in influence.pods if e.scheduler], default=0.0)
         return tick
 
@@ -369,6 +373,26 @@ class ServiceModel:
     def latency(self) -> float:
         """Mean seconds of the requests of the last seconds."""
         return float(self._recent[2] / self._recent[0]) if self._recent[0] > 0 else 0.0
+
+    def queues(self) -> list[float]:
+        """What waits at each of its Deployments."""
+        if not self.service.zones:
+            return [self.queue]
+        slots, names = self.slots, [name for _, name in self.service.places]
+        counts = [sum(pod.workload == name and bool(ready) for pod, ready in zip(slots.pods, slots.ready, strict=True)) for name in names]
+        return [self.queue * count / max(1, sum(counts)) for count in counts]
+
+    def _probe(self, effects: list[PodEffect], now: float, failing: float) -> None:
+        """Ask one ready pod of each zone, whether or not traffic goes there: one that hangs gives no answer, what fails others fails the probe too."""
+        for (_, name), zone in self.service.places.items():
+            pods = self.slots.pods
+            rows = np.array([row for row, pod in enumerate(pods) if pod.workload == name and pod.ready], dtype=int)
+            good = 0.0
+            if len(rows):
+                alive = self._per_pod(rows, effects, now, "service_time") < STUCK
+                good = float(np.mean(alive * (1.0 - np.clip(self._per_pod(rows, effects, now, "errors"), 0.0, 1.0))))
+                good = min(good, 1.0 - failing) if self.slots.ready[rows].any() else good
+            self.probes[zone] = float(self._random.random() < good)
 
     @property
     def disk_used(self) -> float:

@@ -114,20 +114,31 @@ class Service:
     scheduler: str = ""
     volume: Volume | None = None
     queue: str = ""
+    zones: tuple[str, ...] = ()
+    """Where it runs, a Deployment in each; a Service object directs the traffic to the first one."""
 
     @property
     def key(self) -> tuple[str, str]:
         """Namespace and name."""
         return self.namespace, self.name
 
+    @property
+    def places(self) -> dict[tuple[str, str], str]:
+        """Its Deployments (namespace and name) and the zone of each; in the first zone it has the service's own name. Without zones one, anywhere."""
+        away = {(self.namespace, f"{self.name}-{zone}"): zone for zone in self.zones[1:]}
+        return {self.key: self.zones[0] if self.zones else "", **away}
+
 
 def read_services(folders: Sequence[Path]) -> tuple[Service, ...]:
     """All services of the folders. Raises WorldFileError: a file that is wrong, a name twice, a dependency on a service that is not there."""
     read = [(fields, _service(fields)) for fields in documents(folders, "Service")]
     found: dict[tuple[str, str], Service] = {}
+    taken: set[tuple[str, str]] = set()
     for fields, service in read:
-        if service.key in found:
-            raise fields.wrong("name", f"{service.namespace}/{service.name} is given twice")
+        twice = taken.intersection(service.places)
+        if twice:
+            raise fields.wrong("name", f"{'/'.join(min(twice))} is given twice")
+        taken.update(service.places)
         found[service.key] = service
     for fields, service in read:
         for dependency in service.dependencies:
@@ -165,8 +176,13 @@ def _service(fields: Fields) -> Service:
         scheduler=fields.name("scheduler", ""),
         volume=_volume(fields.sub("volume"), name),
         queue=fields.name("queue", ""),
+        zones=fields.names("zones"),
     )
     fields.done()
+    if len(service.zones) == 1 or len(set(service.zones)) < len(service.zones):
+        raise fields.wrong("zones", "must be two zones or more, each once: the first one takes the traffic")
+    if service.zones and service.queue:
+        raise fields.wrong("zones", "messages of a queue are directed by nobody: leave out queue or zones")
     return service
 
 

@@ -21,7 +21,7 @@ from tests.testbed.world.service_model import CacheContent, ServiceModel, Tick
 from tests.testbed.world.services import Service
 from tests.testbed.world.speech import LogLine, Speaker
 
-SERVICES_JOB, CLUSTER_JOB = "services", "cluster"
+SERVICES_JOB, CLUSTER_JOB, PROBES_JOB = "services", "cluster", "probes"
 CacheKey = tuple[str, str, str]
 """Namespace, service, cache."""
 _REFILL = 0.2
@@ -61,6 +61,13 @@ class Simulation:
         self._speakers = {key: Speaker(model, seed) for key, model in self.models.items()}
         self._exporters = {key: ServiceExporter(model, _target(SERVICES_JOB, _instance(key))) for key, model in self.models.items()}
         self._cluster = ClusterExporter(self.models, _target(CLUSTER_JOB, CLUSTER_JOB))
+        self.probed = [model for model in self.models.values() if model.service.zones]
+        """Those that a prober asks, zone by zone."""
+        self._probes = tuple(
+            {"__name__": "probe_success", **_target(PROBES_JOB, PROBES_JOB), "namespace": m.service.namespace, "service": m.service.name, "zone": zone}
+            for m in self.probed for zone in m.probes
+        )  # fmt: skip
+        self._zoned: dict[Key, tuple[ClusterState, tuple[Pod, ...]]] = {}
         self._demand: dict[Key, float] = {}
         self._deeds: list[Deed] = []
         self._killed: dict[str, Pod] = {}
@@ -106,7 +113,7 @@ class Simulation:
         demand: dict[Key, float] = {}
         answers = {key: model.answer for key, model in self.models.items()}
         for key, model in self.models.items():
-            model.see(cluster.pods.get(key, ()))
+            model.see(self._pods_of(model.service, cluster))
             uses = model.service.caches
             contents = {cache.name: caches[*key, cache.name] for cache in uses if (*key, cache.name) in caches} if uses else {}
             asked = self._demand.get(key, 0.0)
@@ -120,6 +127,15 @@ class Simulation:
         self._heal(cluster)
         deeds, self._deeds = tuple(self._deeds), []
         return Frame(self._targets(cluster, dark), tuple(logs), deeds)
+
+    def _pods_of(self, service: Service, cluster: ClusterState) -> tuple[Pod, ...]:
+        """The very same tuple while the cluster is the same."""
+        if not service.zones:
+            return cluster.pods.get(service.key, ())
+        known = self._zoned.get(service.key)
+        if known is None or known[0] is not cluster:
+            known = self._zoned[service.key] = (cluster, cluster.pods_of(service.key, service.places))
+        return known[1]
 
     def _judge(self, cluster: ClusterState, now: float) -> None:
         """What faults begin to do, which end, and which are cured now."""
@@ -211,6 +227,9 @@ class Simulation:
             frames.append(TargetFrame(SERVICES_JOB, _instance(key), place, up, series, values))
         series, values = self._cluster.read(cluster)
         frames.append(TargetFrame(CLUSTER_JOB, CLUSTER_JOB, {}, not dark.everything and not dark.cluster, series, values))
+        if self.probed:
+            asked = np.array([value for model in self.probed for value in model.probes.values()])
+            frames.append(TargetFrame(PROBES_JOB, PROBES_JOB, {}, not dark.everything, self._probes, asked))
         return tuple(frames)
 
 

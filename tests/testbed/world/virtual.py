@@ -69,7 +69,7 @@ class VirtualWorld:
         """Put the services on the cluster, fill the caches, and begin."""
         for service in self.simulation.services.values():
             self.cluster.apply({"kind": "Namespace", "metadata": {"name": service.namespace}})
-            for obj in (*manifests.belongings(service), manifests.deployment(service)):
+            for obj in (*manifests.belongings(service), *manifests.deployments(service)):
                 self.cluster.apply(obj)
             autoscaler = manifests.autoscaler(service)
             if autoscaler is not None:
@@ -142,7 +142,7 @@ class VirtualWorld:
         if version != self._seen:
             self._seen = version
             view = self._view
-            self._state = read_state(view.objects("Deployment"), view.objects("Pod"), view.objects("Node"), view.objects("Job"))
+            self._state = read_state(*(view.objects(kind) for kind in ("Deployment", "Pod", "Node", "Job", "Service")))
         return self._state
 
     def _scrape(self, target: TargetFrame, now: float) -> None:

@@ -52,6 +52,10 @@ def test_shipped_files_are_read() -> None:
         ("namespace: shop", "replicas: 2.5", 4, ["replicas", "whole number"]),
         ("namespace: shop", "dependencies: [{name: bank}]", 4, ["dependencies", "no service default/bank"]),
         ("namespace: shop", "caches: [{name: c, pattern: none}]", 4, ["pattern", "exactly one *"]),
+        ("namespace: shop", "zones: [zone-a]", 4, ["zones", "two zones or more"]),
+        ("namespace: shop", "zones: [zone-a, zone-a]", 4, ["zones", "each once"]),
+        ("namespace: shop", "zones: [zone-a, Zone B]", 4, ["zones", "no name"]),
+        ("namespace: shop", "queue: q\nzones: [zone-a, zone-b]", 5, ["zones", "queue"]),
         ("namespace: shop", "image: !!python/name:os.system ''", 4, ["could not determine a constructor"]),
     ],
 )

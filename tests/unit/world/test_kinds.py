@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from aiops.domain.target import TargetRef
 from tests.testbed.world.virtual import VirtualWorld
 from tests.unit.world.helpers import deployment, failing, new_world, run, slowest, value
@@ -275,3 +277,54 @@ def test_a_person_puts_back_what_somebody_changed_and_the_next_try_is_wrong(tmp_
     assert world.cluster.reader.get(deployment("quokka", "zoo"))["spec"]["replicas"] == 6, "once is enough"
     assert len(world.episode("somebody-disagrees").wrong) == 1
     assert value(world, 'sum(rate(http_requests_total{workload="quokka"}[20s]))') > 60
+
+
+ZONED = """
+apiVersion: aiops-testbed/v1
+kind: Service
+name: quokka
+namespace: zoo
+replicas: 2
+workers: 8
+serviceTime: 50ms
+load: {rate: 40}
+zones: [zone-a, zone-b]
+---
+apiVersion: aiops-testbed/v1
+kind: Fault
+name: lost
+service: quokka
+effects: [{what: node, zone: zone-a, mode: MODE}]
+cures: endpoints >= 2 and endpointsOnSickNodes == 0
+endsWhenCured: false
+allowed: [{verb: patch, resource: services, fields: [spec.selector]}]
+"""
+TO_B = {"spec": {"selector": {"topology.kubernetes.io/zone": "zone-b"}}}
+
+
+@pytest.mark.parametrize("mode", ["not-ready", "unreachable"])
+def test_a_zone_that_is_lost_serves_nobody_until_its_service_selects_another(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "any.yaml").write_text(ZONED.replace("MODE", mode))
+    world = new_world(services=tmp_path, faults=tmp_path, warm=30)
+    by_zone = 'sum by (workload) (rate(http_requests_total{workload="%s"}[15s]))'
+    assert value(world, by_zone % "quokka") > 30
+    assert value(world, by_zone % "quokka-zone-b") == 0
+    world.switch_on("lost")
+    run(world, 30)
+    assert value(world, 'avg_over_time(probe_success{service="quokka",zone="zone-a"}[15s])') == 0
+    assert value(world, 'avg_over_time(probe_success{service="quokka",zone="zone-b"}[15s])') > 0.9
+    assert world.simulation.failing(("zoo", "quokka")) > 0.5
+    world.cluster.writer("someone").patch(TargetRef("Service", "zoo", "quokka"), TO_B)
+    run(world, 160)
+    assert value(world, by_zone % "quokka-zone-b") > 30
+    recovered(world, "lost")
+
+
+def test_traffic_that_a_service_directs_nowhere_is_lost(tmp_path: Path) -> None:
+    (tmp_path / "any.yaml").write_text(ZONED.replace("MODE", "not-ready"))
+    world = new_world(services=tmp_path, faults=tmp_path, warm=30)
+    nowhere = {"spec": {"selector": {"topology.kubernetes.io/zone": "zone-c"}}}
+    world.cluster.writer("someone").patch(TargetRef("Service", "zoo", "quokka"), nowhere)
+    run(world, 30)
+    assert world.simulation.failing(("zoo", "quokka")) > 0.9
+    assert value(world, 'sum(rate(http_requests_total{namespace="zoo"}[15s]))') == 0
