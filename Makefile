@@ -1,4 +1,4 @@
-# Targets: run, install, test, lint, unit, testbed, lock, demo-bundle, bench-loop, bench-decode, bench-poll, bench-plan, bench-rest, bench-waiting, bench-remediation, chaos, clean.
+# Targets: run, install, test, lint, unit, testbed, lock, demo-bundle, bench-loop, bench-decode, bench-poll, bench-plan, bench-rest, bench-waiting, bench-remediation, bench-calibration, chaos, clean.
 # `make run` and `make test` are all that a newcomer needs; each installs what it stands on, and is quick the second time.
 PYTHON ?= python3
 VENV := .venv
@@ -26,7 +26,7 @@ $(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@touch $@
 
-.PHONY: run install dev test lint unit testbed lock demo-bundle bench-loop bench-decode bench-poll bench-plan bench-rest bench-waiting bench-remediation chaos clean
+.PHONY: run install dev test lint unit testbed lock demo-bundle bench-loop bench-decode bench-poll bench-plan bench-rest bench-waiting bench-remediation bench-calibration chaos clean
 install: $(RUN_STAMP)
 dev: $(DEV_STAMP)
 
@@ -71,6 +71,8 @@ bench-rest: dev
 bench-waiting: dev
 	$(BIN)/python -m benchmarks.waiting
 # All of it takes about an hour and a half on two cores; ARGS="--seeds 5" is quick.
+bench-calibration: dev
+	$(BIN)/python -m benchmarks.calibration $(ARGS)
 bench-remediation: dev
 	$(BIN)/python -m benchmarks.remediation $(ARGS)
 

@@ -43,6 +43,14 @@ def _duration(value: Any) -> float:
     return parse_duration(str(value))
 
 
+def _rate(value: Any) -> float:
+    text = value if isinstance(value, str) else ""
+    count, _, unit = text.partition("/")
+    if not count.isdecimal() or not 1 <= int(count) <= 1000 or unit not in RATE_UNITS:
+        raise ValueError(f"{value!r} is no rate: write a whole number and one of {', '.join(f'/{u}' for u in RATE_UNITS)}, for example 1/week")
+    return RATE_UNITS[unit] / int(count)
+
+
 def _expression(vocabulary: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         compile_expression(text, vocabulary)
@@ -76,10 +84,15 @@ _DURATION_SCHEMA = {
     "description": "a duration such as 30s, 5m or 1h30m",
 }
 
+RATE_UNITS = {"hour": 3600.0, "day": 86400.0, "week": 604800.0, "month": 30 * 86400.0}
+_RATE_SCHEMA = {"type": "string", "pattern": r"^[0-9]+/(hour|day|week|month)$", "description": "a rate such as 1/week"}
+
 Name = Annotated[str, Field(pattern=NAME, description="lower-case letters, digits and -, at most 63")]
 Text = Annotated[str, Field(max_length=4000)]
 Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Positive = Annotated[float, BeforeValidator(_duration), Field(gt=0), WithJsonSchema(_DURATION_SCHEMA)]
+Rate = Annotated[float, BeforeValidator(_rate), WithJsonSchema(_RATE_SCHEMA)]
+"""Seconds between two events of that rate."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(ge=-1e300, le=1e300)]
 LabelName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]{0,62}$")]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from aiops.definitions.fields import Model, Number, Positive, Share
+from aiops.definitions.fields import Model, Number, Positive, Rate, Share
 from aiops.domain.rule import DetectorSpec
 
 
@@ -60,6 +60,7 @@ class FleetModel(Model):
     """A departure from the series' own past: from its hour of the day, from an hour ago, from its range. Needs no level; `aiops score` judges the same way."""
 
     type: Literal["fleet"]
+    false_alarms: Rate | None = Field(default=None, description="how often a series may alarm without a fault; without it one level holds for all, as in `aiops score`")
 
 
 class LogErrorRateModel(Model):

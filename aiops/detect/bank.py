@@ -59,6 +59,7 @@ class RuleBank:
             blind_since=Column(np.nan),
             absence=Column(False, np.bool_),
             warming=Column(False, np.bool_),
+            changed=Column(False, np.bool_),
             value=Column(np.nan),
             score=Column(np.nan),
             expected=Column(np.nan),
@@ -196,6 +197,8 @@ class RuleBank:
             # Nothing clears: a row that neither breaches nor may recover is left alone.
             judged &= breach | ~self._alarms.firing[rows]
         self._state["absence"][rows[breach]] = False
+        if scores.changed is not None:
+            self._state["changed"][rows[scores.changed]] = True
         self._remember(rows, times, values, scores)
         rows, times, breach, recovered = rows[judged], times[judged], breach[judged], recovered[judged]
         steps = self._alarms.step(rows, times, breach=breach, critical=breach & scores.critical[judged], recovered=recovered)
@@ -257,7 +260,8 @@ class RuleBank:
         for position in np.flatnonzero(steps.any).tolist():
             row = int(rows[position])
             if steps.cleared[position]:
-                found.append(self._finding(row, SignalState.CLEARED, cleared, at=at))
+                found.append(self._finding(row, SignalState.CLEARED, "RegimeChanged" if self._state["changed"][row] else cleared, at=at))
+                self._state["changed"][row] = False
             else:
                 reason = "SeverityRaised" if steps.raised[position] else "SeverityLowered" if steps.lowered[position] else self._claim(row)
                 found.append(self._finding(row, SignalState.FIRING, reason, at=at))

@@ -36,6 +36,8 @@ class Scores:
     breach: Flags
     critical: Flags
     recovered: Flags
+    changed: Flags | None = None
+    """Where what is usual has just changed for good, and was learned anew: an alarm ends by that, once. None: nowhere."""
 
     def __len__(self) -> int:
         return len(self.score)
@@ -110,4 +112,5 @@ def scattered(part: Scores, where: Flags) -> Scores:
         flags(part.breach),
         flags(part.critical),
         flags(part.recovered),
+        None if part.changed is None else flags(part.changed),
     )

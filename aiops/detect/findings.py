@@ -14,7 +14,7 @@ class Finding:
     """One transition of one series' alarm: it began, changed severity, cleared, or lapsed because nobody could see it any more.
 
     `series` is `series_id(labels)`; `at` Unix seconds of the sample (of the poll, for absence). `reason` is a CamelCase code: of the detector
-    (`ThresholdCrossed` …), `SeriesAbsent`, `SeverityRaised`, `SeverityLowered`, `Recovered`, `AbsentIsRecovered` or `NoLongerSeen`.
+    (`ThresholdCrossed` …), `SeriesAbsent`, `SeverityRaised`, `SeverityLowered`, `Recovered`, `RegimeChanged`, `AbsentIsRecovered` or `NoLongerSeen`.
     """
 
     series: str

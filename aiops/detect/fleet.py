@@ -10,7 +10,7 @@ measure of the usual worst after Gumbel, "Statistics of Extremes" (1958). Neighb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ _TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """What one batch looks like before anything is learned of it; all of shape (n,)."""
 
     bucket: Rows
@@ -87,21 +87,54 @@ class Fleet:
     def _finite(self, rows: Rows, times: Floats, values: Floats, *, learn: bool) -> Scores:
         self._state.cover(rows)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            seen = self._look(rows, times, values)
-            usual = self._usual(rows)
-            ratio = seen.raw / usual
-            reach = BREACH * usual * seen.sigma
-            known = np.where(seen.ready, seen.expected, np.nan)
-            scores = plain_scores(np.nan_to_num(ratio / BREACH, nan=0.0), seen.ready, expected=known, lower=known - reach, upper=known + reach)
+            scores, seen = self.look(rows, times, values)
             if learn:
                 self._learn(rows, times, values, seen)
         return scores
+
+    def look(self, rows: Rows, times: Floats, values: Floats) -> tuple[Scores, Seen]:
+        """Scores of finite values up to `HUGE`, and what `learn` wants to know. Learns nothing; floating-point warnings are the caller's to silence."""
+        self._state.cover(rows)
+        seen = self._look(rows, times, values)
+        usual = self._usual(rows)
+        ratio = seen.raw / usual
+        reach = BREACH * usual * seen.sigma
+        known = np.where(seen.ready, seen.expected, np.nan)
+        return plain_scores(np.nan_to_num(ratio / BREACH, nan=0.0), seen.ready, expected=known, lower=known - reach, upper=known + reach), seen
+
+    def learn(self, rows: Rows, times: Floats, values: Floats, seen: Seen, which: NDArray[np.bool_]) -> None:
+        """Learn those of the samples that `which` flags; of the others only their time is noted. `seen` is what `look` gave."""
+        if which.all():
+            self._learn(rows, times, values, seen)
+            return
+        some = Seen(*(getattr(seen, f.name)[which] for f in fields(Seen)))
+        self._learn(rows[which], times[which], values[which], some)
+        self._state["at"][rows[~which]] = times[~which]
+
+    def deviation(self, rows: Rows, scores: Scores) -> Floats:
+        """The usual deviation from what is expected, in the value's unit, shape (n,); NaN while not ready."""
+        return np.asarray((scores.upper - scores.expected) / (BREACH * self._usual(rows)))
+
+    def reseed(self, rows: Rows, shift: Floats, scale: Floats) -> None:
+        """The level of these series has moved by `shift` and their deviation by the factor `scale`: so does what is expected. The range holds both."""
+        if not len(rows):
+            return
+        s, more, factor = self._state, shift[:, None], np.square(scale)
+        s["mean"][rows] += shift
+        s["hour_mean"][rows] += more
+        s["past"][rows] += more
+        low, high = s["low"][rows], s["high"][rows]
+        wider = 0.5 * (high - low) * (np.maximum(scale, 1.0) - 1.0)
+        s["low"][rows], s["high"][rows] = np.minimum(low, low + shift) - wider, np.maximum(high, high + shift) + wider
+        for name in ("variance", "step_variance"):
+            s[name][rows] *= factor
+        s["hour_variance"][rows] *= factor[:, None]
 
     def _usual(self, rows: Rows) -> Floats:
         s = self._state
         return np.asarray((USUAL_WEIGHT * USUAL + s["worst_sum"][rows]) / (USUAL_WEIGHT + s["worst_count"][rows]))
 
-    def _look(self, rows: Rows, times: Floats, values: Floats) -> _Seen:
+    def _look(self, rows: Rows, times: Floats, values: Floats) -> Seen:
         s = self._state
         whole, bucket, minute = s["variance"][rows], _bucket(times), (times // 60.0).astype(np.int64)
         ready = s["count"][rows] >= READY
@@ -125,7 +158,7 @@ class Fleet:
         margin = BEYOND + 2.0 / np.sqrt(np.maximum(s["count"][rows], 1))
         outside = np.where(beyond > margin, CAP * np.minimum((beyond - margin) / (FAR - BEYOND), 1.0), 0.0)
         raw = sum(np.minimum(view, CAP) for view in views) / len(views) + RANGE_WEIGHT * outside
-        return _Seen(bucket, minute, hour_ago, np.clip(z, -CLIP, CLIP), step, np.where(ready, raw, 0.0), ready, expected, sigma * own)
+        return Seen(bucket, minute, hour_ago, np.clip(z, -CLIP, CLIP), step, np.where(ready, raw, 0.0), ready, expected, sigma * own)
 
     def _sided(self, z: Floats) -> Floats:
         return {Direction.UP: np.maximum(z, 0.0), Direction.DOWN: np.maximum(-z, 0.0), Direction.BOTH: np.abs(z)}[self._direction]
@@ -151,7 +184,7 @@ class Fleet:
         whole[odd] = np.where(some, s["past"][rows[odd], place], np.nan)
         return whole
 
-    def _learn(self, rows: Rows, times: Floats, values: Floats, seen: _Seen) -> None:
+    def _learn(self, rows: Rows, times: Floats, values: Floats, seen: Seen) -> None:
         s, b = self._state, seen.bucket
         gap = times - s["at"][rows]
         s["every"][rows] = np.where(np.isnan(s["every"][rows]), gap, s["every"][rows] + 0.1 * (np.minimum(gap, 86400.0) - s["every"][rows]))
@@ -170,7 +203,7 @@ class Fleet:
         s["past"][rows, seen.minute % MINUTES], s["past_minute"][rows, seen.minute % MINUTES] = values, seen.minute
         self._learn_block(rows, seen.raw)
 
-    def _learn_scales(self, rows: Rows, seen: _Seen) -> None:
+    def _learn_scales(self, rows: Rows, seen: Seen) -> None:
         """How widely z and steps vary; what is far out is cut, so that one fault does not make the series restless."""
         s = self._state
         s["z_count"][rows] += seen.ready

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiops.detect.contract import Detector
 from aiops.detect.drift import Drift
-from aiops.detect.fleet import Fleet
 from aiops.detect.isolation_forest import ResidualForest
+from aiops.detect.live_fleet import LiveFleet
 from aiops.detect.log_rate import LogErrorRate
 from aiops.detect.seasonal import SeasonalZ
 from aiops.detect.threshold import Threshold
@@ -36,8 +36,7 @@ def _seasonal(parameters: Mapping[str, Any], direction: Direction, kind: MetricK
 
 
 def _fleet(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
-    del kind  # Departures are measured by the series' own past, whatever the values are.
-    return Fleet(direction=direction, **parameters)
+    return LiveFleet(direction=direction, kind=kind, **parameters)
 
 
 def _log_rate(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:

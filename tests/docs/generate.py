@@ -217,7 +217,7 @@ def _json_type(schema: Mapping[str, Any]) -> str:
     options = [o for o in schema.get("anyOf", [schema]) if o.get("type") != "null"]
     first = options[0]
     if "pattern" in first:
-        return "duration"
+        return "rate, as `1/week`" if "/(" in first["pattern"] else "duration"
     if "enum" in schema:
         return " or ".join(schema["enum"])
     low, high = first.get("minimum", first.get("exclusiveMinimum")), first.get("maximum", first.get("exclusiveMaximum"))

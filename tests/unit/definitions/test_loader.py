@@ -96,7 +96,7 @@ def test_logs_objects_and_detectors(tmp_path: Path) -> None:
         - name: unlike-itself
           query: up
           severity: info
-          detector: {type: fleet}
+          detector: {type: fleet, falseAlarms: 2/week}
         - name: drifting
           query: up
           severity: info
@@ -107,7 +107,7 @@ def test_logs_objects_and_detectors(tmp_path: Path) -> None:
     definitions = load(tmp_path, rules=text, sources=SOURCES)
     assert not definitions.problems
     logs, nodes, seasonal, forest, fleet, drifting = definitions.rules
-    assert (fleet.detector.type, fleet.detector.parameters) == ("fleet", {})
+    assert (fleet.detector.type, fleet.detector.parameters) == ("fleet", {"false_alarms": 302_400.0})
     assert logs.source == "logs"  # the only source of that type, whatever its name
     assert logs.query == LogQuery("logs-*", 60.0, {"level": ("ERROR",)}, {"app": ("x",)}, "time out", ("k.ns",), max_groups=5)
     assert logs.detector.parameters == {"minimum_count": 5, "ratio": 3.0}
@@ -190,6 +190,8 @@ RULE_PROBLEMS = [
     ("detector: {type: threshold, below: 1, critical: 2}", "5: rules[0].detector: critical must lie beyond the level 1"),
     ("detector: {type: threshold, above: .nan}", "5: rules[0].detector.above: must be a finite number"),
     ("detector: {type: threshold, above: '1'}", "5: rules[0].detector.above: must be a number, not '1'"),
+    ("detector: {type: fleet, falseAlarms: 1 a week}", "5: rules[0].detector.falseAlarms: '1 a week' is no rate: write a whole number and one of /hour"),
+    ("detector: {type: fleet, falseAlarms: 0/week}", "5: rules[0].detector.falseAlarms: '0/week' is no rate: write a whole number and one of /hour"),
     ("detector: {type: seasonalZ, window: 1.5}", "5: rules[0].detector.window: must be a whole number, not 1.5"),
     ("detector: {type: seasonalZ, bucket: 2d}", "5: rules[0].detector: bucket must not be longer than season"),
     ("detector: {type: seasonalZ, window: 10}", "5: rules[0].detector: minimumSamples must not be greater than window"),

@@ -11,6 +11,7 @@ from aiops.detect.contract import Detector, Scores
 from aiops.detect.drift import Drift
 from aiops.detect.fleet import Fleet
 from aiops.detect.isolation_forest import ResidualForest
+from aiops.detect.live_fleet import LiveFleet
 from aiops.detect.log_rate import LogErrorRate
 from aiops.detect.seasonal import SeasonalZ
 from aiops.detect.threshold import Threshold
@@ -25,6 +26,8 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "seasonal": lambda: SeasonalZ(window=30, minimum_samples=10, season=3600.0, bucket=300.0),
     "seasonal-count": lambda: SeasonalZ(window=30, minimum_samples=10, season=0.0, kind=MetricKind.COUNT),
     "fleet": Fleet,
+    "live-fleet": LiveFleet,
+    "calibrated-fleet": lambda: LiveFleet(false_alarms=10_800.0),
     "log-rate": lambda: LogErrorRate(minimum_count=20, ratio=3.0),
     "forest": lambda: ResidualForest(trees=20, window=32),
     "drift": lambda: Drift(reference=1800.0, window=450.0),
