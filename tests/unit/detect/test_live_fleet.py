@@ -29,6 +29,7 @@ def history(values: np.ndarray, detector: LiveFleet) -> tuple[list[list[int]], l
         steps = alarms.step(rows[on], times[on], breach=scores.breach[on], critical=scores.critical[on], recovered=scores.recovered[on])
         for row in on[steps.fired].tolist():
             began[row].append(i)
+        assert scores.changed is not None
         for row in np.flatnonzero(scores.changed).tolist():
             changed[row].append(i)
     assert not alarms.firing.any()
