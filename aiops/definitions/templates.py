@@ -22,6 +22,8 @@ from aiops.domain.templated import indexed
 
 MAX_TEMPLATE = 8192
 MAX_OUTPUT = 16_384
+MAX_DEPTH = 30
+"""Levels of brackets, conditions and filters within each other."""
 
 # What a template may be made of. Loops, calls and assignments are left out on purpose: see above.
 _ALLOWED: tuple[type[nodes.Node], ...] = (
@@ -114,6 +116,8 @@ def compiled_template(template: str, *, promql: bool = False) -> jinja2.Template
         if promql and _quotes(tree.body, "") not in ("", "#"):
             raise ValueError("a quoted string is not closed")
         return environment.from_string(template)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
     except jinja2.TemplateSyntaxError as error:
         raise ValueError(f"line {error.lineno} of the template: {error.message}") from error
 
@@ -130,7 +134,15 @@ def _environment(*, promql: bool) -> _Environment:
     return environment
 
 
+_TOO_DEEP = f"the template is nested deeper than {MAX_DEPTH} levels"
+
+
 def _check_nodes(tree: nodes.Template) -> None:
+    level: list[nodes.Node] = [tree]
+    for _ in range(MAX_DEPTH + 2):  # the template itself and the output are none of an author's levels
+        level = [child for node in level for child in node.iter_child_nodes()]
+    if level:
+        raise ValueError(_TOO_DEEP)
     for node in tree.find_all(nodes.Node):
         if not isinstance(node, _ALLOWED):
             kind = type(node).__name__.lower()

@@ -112,6 +112,23 @@ def test_unknown_names_are_found_at_load() -> None:
         check_template("{{ lables.x }}", ("value", "labels"))
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "{{ " + "[" * 3000 + "]" * 3000 + " }}", "{{ " + "not " * 1900 + "1 }}", "{{ a" + ".b" * 3900 + " }}",
+        "{{ 1" + " | default(1)" * 500 + " }}", "{% if 1 %}" * 350 + "{% endif %}" * 350, "{% if 1 %}" * 120 + "{% endif %}" * 120, "{{ " + "-" * 60 + "1 }}",
+    ],
+    ids=["brackets", "lists", "not", "fields", "filters", "conditions", "indentation", "minus"],
+)  # fmt: skip
+def test_what_is_nested_without_end_is_refused_and_breaks_nothing(template: str) -> None:
+    with pytest.raises(ValueError, match="nested deeper than 30 levels|is not allowed"):
+        check_template(template, ["a"])
+
+
+def test_what_is_nested_as_people_do_is_taken() -> None:
+    check_template("{% if a %}" * 10 + "{{ ((a.b.c | default(1))) | default(2) }}" + "{% endif %}" * 10, ["a"])
+
+
 def test_output_is_bounded() -> None:
     with pytest.raises(ExpressionError, match="longer than"):
         render("{{ v }}{{ v }}", {"v": "x" * (MAX_OUTPUT // 2 + 1)})
