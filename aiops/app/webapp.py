@@ -22,6 +22,9 @@ from aiops.web.routes import build_app
 from aiops.web.server import WebServer
 from aiops.web.status import Site, SourceStatus, Status
 
+AT_ONCE = 100
+"""Alerts of one body that are taken in one transaction."""
+
 
 def build_web(core: Core, settings: Settings, telemetry: Telemetry, render: Callable[[], bytes], ready: Callable[[], str], *, started_at: float) -> WebServer:
     """The daemon's server; not started."""
@@ -33,7 +36,10 @@ def build_web(core: Core, settings: Settings, telemetry: Telemetry, render: Call
         telemetry.observe("http_request", seconds, path=path)
 
     def take(signals: Sequence[Signal]) -> None:
-        core.flow.take(signals)
+        # Each part is stored by itself, and others have their turn in between: thousands of alerts in one body must not hold up acting. After a
+        # failure all of it is sent again, and what was stored is known by then.
+        for first in range(0, len(signals), AT_ONCE):
+            core.flow.take(signals[first : first + AT_ONCE])
         telemetry.count("webhook_alerts", len(signals), result="stored")
 
     def parse(body: bytes) -> Sequence[Signal]:

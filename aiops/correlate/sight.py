@@ -63,7 +63,7 @@ class SourceSight:
         for claim, state in ((DARK, SightState.DARK), (STALE, SightState.STALE), (PARTIAL, SightState.PARTIAL)):
             if claim in self.claims:
                 return state
-        if self.failures:
+        if self.failures or self.failing_since is not None:
             return SightState.FAILING
         return SightState.UNKNOWN if self.answered_at is None else SightState.OK
 

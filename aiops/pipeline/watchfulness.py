@@ -64,7 +64,10 @@ class Watchfulness:
                 elif seen.errors:
                     # Not a failure for each look: one state, whose age the policy judges.
                     detail = trimmed("; ".join(f"{kind}: {text}" for kind, text in sorted(seen.errors.items())))
-                    self._sights[source] = dataclasses.replace(before, reason="NotSeen" if seen.synced else "NotSynced", detail=detail)
+                    # A kind that the account may not see was never in sight; another one was, and is lost.
+                    lost = seen.synced and any(not text.startswith("Forbidden") for text in seen.errors.values())
+                    since = before.failing_since if before.failing_since is not None or not lost else now
+                    self._sights[source] = dataclasses.replace(before, reason="NotSeen" if seen.synced else "NotSynced", detail=detail, failing_since=since)
             for source, before in list(self._sights.items()):
                 signals += self._keep(machine.tick(before, now, self._policy(source)))
         return tuple(signals)

@@ -25,6 +25,8 @@ from aiops.web.status import Site
 MAX_BODY = 4 * 1024 * 1024
 MAX_ROWS = 1000
 BODY_SECONDS = 15.0
+MAX_BODIES = 50
+"""Webhook bodies that are read at one time: slow ones must not use up the server's connections, or the kubelet's question would go unanswered."""
 
 
 def build_app(site: Site) -> Starlette:
@@ -54,6 +56,7 @@ class Api:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._reading = 0
 
     def livez(self, _request: Request) -> Response:
         """The process answers; nothing else is asked, so that a slow disk does not get us restarted."""
@@ -111,18 +114,14 @@ class Api:
         given = request.headers.get("authorization", "")
         if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             return _error(401, "a bearer token is needed")
-        body = bytearray()
+        if self._reading >= MAX_BODIES:
+            return _error(503, f"{MAX_BODIES} others are being read, send it again")
+        self._reading += 1
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for piece in request.stream():
-                    body += piece
-                    if len(body) > MAX_BODY:
-                        return _error(413, f"more than {MAX_BODY} bytes")
-        except TimeoutError:
-            return _error(408, f"the body did not come within {BODY_SECONDS:g} s")
-        except ClientDisconnect:
-            return _error(400, "broken off")
-        return await run_in_threadpool(self._take, bytes(body))
+            body = await _body(request)
+        finally:
+            self._reading -= 1
+        return body if isinstance(body, Response) else await run_in_threadpool(self._take, body)
 
     def _take(self, body: bytes) -> Response:
         try:
@@ -142,6 +141,22 @@ class Api:
         except ValueError:  # NaN or infinity somewhere, which JSON does not have
             text = _dump(_finite(rows))
         return Response(text.encode(errors="backslashreplace"), media_type="application/json")
+
+
+async def _body(request: Request) -> bytes | Response:
+    """The body, or why it is not taken."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > MAX_BODY:
+                    return _error(413, f"more than {MAX_BODY} bytes")
+    except TimeoutError:
+        return _error(408, f"the body did not come within {BODY_SECONDS:g} s")
+    except ClientDisconnect:
+        return _error(400, "broken off")
+    return bytes(body)
 
 
 def _dump(value: object) -> str:

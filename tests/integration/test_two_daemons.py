@@ -5,6 +5,7 @@ What counts is the API server's audit log. Neighbours: `hard_kit` (rule, runbook
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from tests.integration.hard_kit import PATIENCE_S, WELL, Case, Dial, done, incident_of, runs
+from tests.integration.hard_kit import PATIENCE_S, WELL, Case, Dial, done, incident_of, incidents, runs
 from tests.integration.pair_kit import SmallStand
+from tests.testbed import web
 from tests.testbed.daemon import Daemon
 from tests.testbed.errors import TestbedError
 from tests.testbed.plane import KubernetesPlane
@@ -123,6 +125,13 @@ def test_two_daemons_make_each_effect_once(pair: Pair) -> None:
     pair.start()
     assert pair.leads(one)
     assert not pair.leads(other)
+
+    # Who stands by takes no alert: Alertmanager sends it again, and then the service may lead it elsewhere.
+    told = json.dumps({"version": "4", "alerts": [{"status": "firing", "labels": {"alertname": "Told"}, "startsAt": "2026-01-01T00:00:00Z"}]}).encode()
+    for daemon, code in ((other, 503), (one, 200), (other, 503)):
+        answer = web.call("POST", f"http://127.0.0.1:{daemon.port}/api/v1/alerts", body=told, headers={"Content-Type": "application/json"}, timeout_s=60)
+        assert answer.status == code, answer.body
+    assert [i["title"] for i in incidents(one)] == ["Told"]
 
     # Both are well: one decides, the other looks on.
     case.trouble(*waves["calm"])

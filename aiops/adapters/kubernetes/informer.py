@@ -141,6 +141,9 @@ class Informer:
                 # What we saw is too old to go on from; what is cached stays until the new list replaces it.
                 cache.version = ""
             except ClusterError as error:
+                if self._clock.now() - cache.seen_at > self._watch_seconds:
+                    # Blind for long: a list shows at once that we see again, a watch of a quiet kind only when it ends.
+                    cache.version = ""
                 if not self._stopping.is_set():
                     self._stopping.wait(self._failed(cache, error))
             except Exception as error:

@@ -106,6 +106,42 @@ def test_a_broken_watch_is_resumed_without_a_new_list(informer: Informer, reader
     assert reader.listed == 1
 
 
+class LateClock(SystemClock):
+    """The system's, set forward by `late` seconds."""
+
+    late = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.late
+
+
+class Silent(Troubled):
+    """Of a watch that is to break nothing is heard for so long as it lasts."""
+
+    def __init__(self, reader: MemoryReader, clock: LateClock) -> None:
+        super().__init__(reader)
+        self._clock = clock
+
+    def watch(self, kind: str, resource_version: str, *, namespace: str = "", timeout: float = 300.0) -> Iterator[WatchEvent]:
+        self._clock.late += (timeout + 1.0) * bool(self.watches)
+        return super().watch(kind, resource_version, namespace=namespace, timeout=timeout)
+
+
+def test_after_a_long_blindness_a_list_shows_that_it_sees_again(cluster: MemoryCluster):
+    """A watch of a quiet kind would show it only at its end."""
+    clock = LateClock()
+    reader = Silent(cluster.reader, clock)
+    informer = Informer(reader, clock, kinds=("ConfigMap",), jitter=lambda: 0.0)
+    informer.start()
+    try:
+        assert informer.wait_settled(WAIT)
+        reader.watches = [ClusterUnavailableError("TimedOut", "no answer")]
+        soon(lambda: reader.listed > 1 and not informer.sight().errors, "it sees again")
+        assert there(informer, "a")
+    finally:
+        assert informer.stop()
+
+
 def test_a_watch_from_too_long_ago_makes_a_new_list(reader: Troubled, cluster: MemoryCluster):
     told: list[tuple[str, str]] = []
     informer = Informer(

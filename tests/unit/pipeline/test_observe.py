@@ -167,11 +167,14 @@ def test_a_cluster_that_comes_back_kind_by_kind_is_dark_once_and_over_once() -> 
     """The oldest contact of all kinds moves on while it is still old: the claim stands, and its end is not told as older than its beginning."""
     watch, window = Watchfulness({"cluster/default": SightPolicy(dark_after=60.0)}, NullTelemetry(), 0.0), Window()
     told: list[Signal] = []
+    states = []
     for at in range(1, 140):
         oldest = 5.0 if at < 70 else 8.0 if at < 100 else at - 8.0
         window.seen = Sight(synced=True, seen_at=min(oldest, float(at)), errors={"Pod": "TimedOut: no answer"} if 40 < at < 100 else {})
         told += watch.look(cast("Any", {"default": window}), float(at))
+        states.append(watch.all()["cluster/default"].state.value)
     assert [(s.rule, s.state, s.at) for s in told] == [("SourceDark", SignalState.FIRING, 65.0), ("SourceDark", SignalState.CLEARED, 100.0)]
+    assert [(states[at - 1], at) for at in (40, 41, 64, 65, 99, 100)] == [("ok", 40), ("failing", 41), ("failing", 64), ("dark", 65), ("dark", 99), ("ok", 100)]
     assert "NotSeen" in told[0].summary
     assert told[0].evidence.lines == ("Pod: TimedOut: no answer",)
 

@@ -133,6 +133,26 @@ def test_a_body_that_is_too_large_is_refused(kit: Kit, at):
     assert kit.taken == []
 
 
+def test_slow_bodies_keep_nobody_else_out(kit: Kit, at, monkeypatch: pytest.MonkeyPatch):
+    """Beyond a number of them the next is asked to come again, at once; all else is answered."""
+    monkeypatch.setattr("aiops.web.routes.MAX_BODIES", 2)
+    port = urlsplit(at("/")).port
+    slow = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(2)]
+    try:
+        for one in slow:
+            one.sendall(b"POST /api/v1/alerts HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\ngo")
+        while requests.post(at("/api/v1/alerts"), data=b"good", timeout=10).status_code != 503:
+            """Until both are being read."""
+        assert requests.get(at("/livez"), timeout=10).status_code == 200
+        for one in slow:
+            one.sendall(b"od")
+            assert b" 200 " in one.recv(4096).split(b"\r\n")[0]
+    finally:
+        for one in slow:
+            one.close()
+    assert requests.post(at("/api/v1/alerts"), data=b"good", timeout=10).status_code == 200
+
+
 def test_counts_have_the_names_of_routes_and_never_a_path_that_was_asked(kit: Kit, at):
     for path in ("/incidents/inc-1", "/incidents/none", "/api/v1/incidents/inc-2", "/x/y/z", "/static/style.css", "/livez"):
         requests.get(at(path), timeout=10)
