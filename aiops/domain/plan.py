@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from aiops.domain.outcome import Verdict
@@ -144,9 +145,9 @@ class Change:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
-    """One intended run. `hash` covers runbook content, targets, steps and verification: what an approval is bound to."""
+    """One intended run; no slots, so that what follows from it is worked out once, for guards ask it of hundreds of runs. `hash` covers runbook content, targets, steps and verification: what an approval is bound to."""
 
     id: str
     incident: str
@@ -169,13 +170,13 @@ class Plan:
         """What the step works on."""
         return step.target or self.target
 
-    @property
+    @cached_property
     def calls(self) -> tuple[tuple[str, TargetRef], ...]:
         """Every action that the plan may carry out and what on: of its steps, and of what the runbook names to take them back."""
         back = [(s.undo.action, s.undo.target or self.target_of(s)) for s in self.steps if s.undo.mode is UndoMode.OWN]
         return (*((s.action, self.target_of(s)) for s in self.steps), *back)
 
-    @property
+    @cached_property
     def targets(self) -> tuple[TargetRef, ...]:
         """Everything that the plan works on: the incident's target first, each once."""
         undone = (step.undo.target for step in self.steps if step.undo.target is not None)

@@ -23,6 +23,17 @@ Row = dict[str, Any]
 _T = tables.outbox
 _ROOT = MessageKind.INCIDENT.value
 
+# Built once: making a statement costs more than carrying it out.
+_KEY: BindParameter[str] = bindparam("of_key")
+_AT: BindParameter[int] = bindparam("of_sequence")
+_SAME = and_(_T.c.incident == bindparam("of_incident"), _T.c.channel == bindparam("of_channel"), _T.c.kind == _ROOT)
+_OLDER = and_(_SAME, _T.c.sequence < _AT, _T.c.state == PENDING)
+_FIND = select(_T.c.state, _T.c.digest, _T.c.attempts, _T.c.due_at).where(_T.c.key == _KEY)
+_ADD = insert(_T)
+_NEWER = select(_T.c.key).where(_SAME, _T.c.sequence > _AT, _T.c.state.in_((PENDING, DELIVERED))).limit(1)
+_WAITS = select(func.max(_T.c.attempts), func.max(_T.c.due_at)).where(_OLDER, _T.c.attempts > 0)
+_SUPERSEDE = update(_T).where(_OLDER).values(state=SUPERSEDED, changed_at=bindparam("now"))
+
 
 def row(message: Message) -> Row:
     """The columns of a new message."""
@@ -45,9 +56,9 @@ def row(message: Message) -> Row:
 
 def enqueue(connection: Connection, new: Row) -> None:
     """Add, replace or leave as the port says; then let the newest view of an incident supersede the older ones."""
-    old = connection.execute(select(_T.c.state, _T.c.digest, _T.c.attempts, _T.c.due_at).where(_T.c.key == new["key"])).first()
+    old = connection.execute(_FIND, {"of_key": new["key"]}).first()
     if old is None:
-        connection.execute(insert(_T), [new])
+        connection.execute(_ADD, [new])
     elif old.state == DELIVERED or old.digest == new["digest"]:
         return
     else:
@@ -61,16 +72,12 @@ def enqueue(connection: Connection, new: Row) -> None:
 
 
 def _supersede(connection: Connection, new: Row) -> None:
-    same = and_(_T.c.incident == new["incident"], _T.c.channel == new["channel"], _T.c.kind == _ROOT)
-    newer = connection.execute(
-        select(_T.c.key).where(same, _T.c.sequence > new["sequence"], _T.c.state.in_((PENDING, DELIVERED))).limit(1)
-    ).first()
-    if newer is not None:
+    which = {"of_incident": new["incident"], "of_channel": new["channel"], "of_sequence": new["sequence"]}
+    if connection.execute(_NEWER, which).first() is not None:
         connection.execute(update(_T).where(_T.c.key == new["key"]).values(state=SUPERSEDED))
         return
-    older = and_(same, _T.c.sequence < new["sequence"], _T.c.state == PENDING)
-    waits = connection.execute(select(func.max(_T.c.attempts), func.max(_T.c.due_at)).where(older, _T.c.attempts > 0)).first()
-    connection.execute(update(_T).where(older).values(state=SUPERSEDED, changed_at=new["created_at"]))
+    waits = connection.execute(_WAITS, which).first()
+    connection.execute(_SUPERSEDE, {**which, "now": new["created_at"]})
     if waits is not None and waits[0] is not None:
         # The channel refused the older view: the newer one inherits its back-off.
         mine = _T.c.key == new["key"]

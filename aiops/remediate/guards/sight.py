@@ -26,7 +26,9 @@ def telemetry(given: GuardInput, limits: GuardLimits) -> Answer:
     if given.incidents is None:
         raise UnknownFactError("active incidents are not known")
     for incident in (given.incident, *given.incidents):
-        blind = next((s for s in incident.firing if s.kind is SignalKind.SIGHT), None)
+        # Most of a thousand incidents have no such claim at all.
+        sights = [s for s in incident.signals.values() if s.kind is SignalKind.SIGHT]
+        blind = next((s for s in incident.firing if s in sights), None) if sights else None
         if blind is not None and not given.plan_targets.isdisjoint((incident.target, blind.target)):
             return refuse("TargetDark", f"{blind.rule}: {blind.summary}")
     return allow(", ".join(needed))
