@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiops.adapters.tables import TimedTable, read_timed, write_scored
-from aiops.detect.scoring import score_series, score_table
+from aiops.detect.scoring import Profile, score_series, score_table
 from aiops.domain.errors import DefinitionError, Problem
 from aiops.domain.series import Floats
 
@@ -39,24 +39,27 @@ class _Work:
         self._tick((self._done + share * self._size) / self._total)
 
 
-def score_folder(source: Path, target: Path, tick: Callable[[float], None] = lambda _share: None) -> Scored:
+def score_folder(source: Path, target: Path, tick: Callable[[float], None] = lambda _share: None, *, profile: str = Profile.FLEET) -> Scored:
     """Every `*.csv` and `*.csv.gz` below `source`, to the same place below `target`.
 
-    A file that cannot be used is named and left out. Raises DefinitionError if there is none to use.
+    A file that cannot be used is named and left out. Raises DefinitionError if there is none to use or no such profile.
     """
+    if profile not in set(Profile):
+        raise DefinitionError((Problem(str(source), 1, "profile", f"no profile {profile!r}; allowed: {', '.join(Profile)}"),))
+    how = Profile(profile)
     tables, unusable = _read(source, target)
     single = [(p, t) for p, t in tables if t.values.shape[1] == 1]
     work = _Work(sum(len(t.times) for _, t in tables), tick)
     for start in range(0, len(single), TOGETHER):
         part = single[start : start + TOGETHER]
         work.begin(sum(len(t.times) for _, t in part))
-        found = score_series([t.times for _, t in part], [t.values[:, 0] for _, t in part], work.share)
+        found = score_series([t.times for _, t in part], [t.values[:, 0] for _, t in part], work.share, profile=how)
         for (path, table), scores in zip(part, found, strict=True):
             _write(path, source, target, table, scores)
     for path, table in tables:
         if table.values.shape[1] > 1:
             work.begin(len(table.times))
-            _write(path, source, target, table, score_table(table.values, work.share))
+            _write(path, source, target, table, score_table(table.values, work.share, profile=how))
     return Scored(len(tables), sum(len(t.times) for _, t in tables), tuple(unusable))
 
 

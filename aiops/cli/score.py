@@ -14,6 +14,7 @@ from aiops.cli.common import FAILED, err, exit_codes, out, safe
 def score(
     source: Annotated[Path, typer.Option("--input", help="folder of CSV files: `timestamp,value`, or `timestamp` and several columns")],
     target: Annotated[Path, typer.Option("--output", help="folder for the same files with a column anomaly_score, 0 to 1; sub-folders are kept")],
+    profile: Annotated[str, typer.Option(help="fleet, or focus: adds a random cut forest, at some times the cost")] = "fleet",
 ) -> None:
     """Score recorded series as they would have been live: one causal pass, one setting for all.
 
@@ -24,7 +25,7 @@ def score(
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with exit_codes(), Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("scoring", total=1.0)
-        done = score_folder(source, target, lambda share: progress.update(task, completed=share))
+        done = score_folder(source, target, lambda share: progress.update(task, completed=share), profile=profile)
     out.print(safe(f"{done.files} files, {done.rows} rows scored into {target}"))
     for problem in done.unusable:
         err.print(safe(problem))

@@ -63,6 +63,12 @@ class FleetModel(Model):
     false_alarms: Rate | None = Field(default=None, description="how often a series may alarm without a fault; without it one level holds for all, as in `aiops score`")
 
 
+class FocusModel(Model):
+    """The fleet's views and a random cut forest of each series' own: some ten times the memory and the time, for series that matter most."""
+
+    type: Literal["focus"]
+
+
 class LogErrorRateModel(Model):
     """A burst of log records: at least `minimumCount`, and `ratio` times what is usual for the series."""
 
@@ -100,7 +106,7 @@ class DriftModel(Model):
         return self
 
 
-AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | LogErrorRateModel | IsolationForestModel | DriftModel
+AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | LogErrorRateModel | IsolationForestModel | DriftModel
 DetectorModel = Annotated[AnyDetector, Field(discriminator="type")]
 
 

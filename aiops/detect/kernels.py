@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.detect.arrays import Rows
+from aiops.detect.cut_forest import CutForest
 from aiops.domain.series import Floats
 
 Push = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], Rows, Floats], None]
@@ -95,6 +96,11 @@ def compile_all() -> None:
     rows = np.array([0, 1], dtype=np.int64)
     push(ring, ordered, count, rows, np.array([1.0, 2.0]))
     stats(ordered, count, rows, np.empty(2), np.empty(2), np.empty(2))
+    forest = CutForest(2, trees=1, size=2, memory=2)
+    for x in range(3):
+        points = forest.points(np.full((2, 2), float(x)))
+        forest.blame(rows, points)
+        forest.learn(rows, points)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiops.detect.contract import Detector
 from aiops.detect.drift import Drift
+from aiops.detect.focus import Focus
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.live_fleet import LiveFleet
 from aiops.detect.log_rate import LogErrorRate
@@ -39,6 +40,11 @@ def _fleet(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind
     return LiveFleet(direction=direction, kind=kind, **parameters)
 
 
+def _focus(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    del kind  # As for `fleet`.
+    return Focus(direction=direction, **parameters)
+
+
 def _log_rate(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
     del direction, kind  # More errors than usual is the only claim it makes.
     return LogErrorRate(**parameters)
@@ -58,6 +64,7 @@ BUILDERS: Mapping[str, Builder] = {
     "threshold": _threshold,
     "seasonalZ": _seasonal,
     "fleet": _fleet,
+    "focus": _focus,
     "logErrorRate": _log_rate,
     "isolationForest": _isolation_forest,
     "drift": _drift,

@@ -10,6 +10,7 @@ import pytest
 from aiops.detect.contract import Detector, Scores
 from aiops.detect.drift import Drift
 from aiops.detect.fleet import Fleet
+from aiops.detect.focus import Focus
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.live_fleet import LiveFleet
 from aiops.detect.log_rate import LogErrorRate
@@ -28,6 +29,7 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "fleet": Fleet,
     "live-fleet": LiveFleet,
     "calibrated-fleet": lambda: LiveFleet(false_alarms=10_800.0),
+    "focus": Focus,
     "log-rate": lambda: LogErrorRate(minimum_count=20, ratio=3.0),
     "forest": lambda: ResidualForest(trees=20, window=32),
     "drift": lambda: Drift(reference=1800.0, window=450.0),
