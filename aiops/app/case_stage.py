@@ -5,7 +5,7 @@ Neighbours: `app.cases` makes one for each test; `app.compose` wires the same ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from aiops.adapters.memory_alerts import MemorySilences
@@ -27,7 +27,7 @@ from aiops.app.virtual import rehearsal_on, replay_settings
 from aiops.definitions.loader import Definitions
 from aiops.definitions.schema_cases import CaseModel, ChangeModel
 from aiops.domain.command import Command, CommandKind
-from aiops.domain.errors import AiopsError
+from aiops.domain.errors import AiopsError, NotFoundError
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.ids import make_id
 from aiops.domain.target import JsonObject, TargetRef
@@ -151,10 +151,12 @@ class CaseStage:
         """Let time pass until `at` seconds after the start."""
         self._time.run_until(EPOCH + at)
 
-    @property
-    def find(self) -> Callable[[TargetRef], JsonObject | None]:
-        """An object as it stands."""
-        return self._cluster.view().find
+    def find(self, ref: TargetRef) -> JsonObject | None:
+        """An object as it stands, the whole of it."""
+        try:
+            return self._cluster.reader.get(ref)
+        except NotFoundError:
+            return None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def record(
     one = settings.clusters[0]
     connection = connect("default", clock, kubeconfig=Path(one.kubeconfig) if one.kubeconfig else None, kube_context=one.context)
     informer = Informer(
-        KubernetesReader(connection), clock, kinds=RECORDED_KINDS, jitter=random.Random().random, interrupt=connection.interrupt,  # noqa: S311
+        KubernetesReader(connection), clock, kinds=RECORDED_KINDS, whole=True, jitter=random.Random().random, interrupt=connection.interrupt,  # noqa: S311
     )
     ending = stop or threading.Event()
     recorder = ClusterRecorder(informer)

@@ -44,7 +44,7 @@ class StepRun:
     """One step's progress. `key` is the operation key of the current attempt; `pre_state` what was relied on; `inverse` arguments that undo it.
 
     `attempt` rises with each intent and never starts anew; `tries` counts the answers that were refusals, `lost` the intents that were
-    never sent. `effect`: it is known to have happened, and `leaves` are the keys of `pre_state` as it left them. `reversal` is the undo's
+    never sent, `rounds` the effects that ended badly by themselves before this one. `effect`: it is known to have happened, and `leaves` are the keys of `pre_state` as it left them. `reversal` is the undo's
     own pre-state, `undo` what came of undoing.
     """
 
@@ -64,6 +64,7 @@ class StepRun:
     leaves: Mapping[str, Any] = field(default_factory=dict)
     reversal: Mapping[str, Any] = field(default_factory=dict)
     undo: Result | None = None
+    rounds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

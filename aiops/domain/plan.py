@@ -81,6 +81,7 @@ class PlannedStep:
 
     `late` names the arguments that speak of other steps' outputs: they stay templates and are rendered and typed when the step begins; `bounds` are
     those of them that are known beforehand, because a person is asked for a value within them. An approval covers what is within.
+    `beside` is the workload beside which the step named its target, in an argument.
 
     A step for each item and a sub-runbook stand in the plan as their parts (`NAME[0]`, `NAME/child`) and one step that `collects` them, of which at
     most `parallel` are at work at once (0: all). A part is `part_of` that step; `scope` is what its own steps' names begin with, `facts` what it
@@ -106,6 +107,7 @@ class PlannedStep:
     parallel: int = 0
     late_item: LateItem | None = None
     bounds: Mapping[str, Bound] = field(default_factory=dict)
+    beside: TargetRef | None = None
 
     @property
     def open_words(self) -> str:
@@ -180,4 +182,5 @@ class Plan:
     def targets(self) -> tuple[TargetRef, ...]:
         """Everything that the plan works on: the incident's target first, each once."""
         undone = (step.undo.target for step in self.steps if step.undo.target is not None)
-        return tuple(dict.fromkeys((self.target, *map(self.target_of, self.steps), *undone)))
+        beside = (step.beside for step in self.steps if step.beside is not None)
+        return tuple(dict.fromkeys((self.target, *map(self.target_of, self.steps), *beside, *undone)))

@@ -72,7 +72,8 @@ class Permission:
 class ActionSpec:
     """What an action is, for loading and for people: parameters, effect class, rights, kinds of target it takes (empty: any), undoable or not.
 
-    `one_of`: groups of parameters of which exactly one must be given.
+    `one_of`: groups of parameters of which exactly one must be given. `repeats`: reasons that say that what was made has ended for good, so that
+    another may be made, under a name of its own.
     """
 
     name: str
@@ -83,6 +84,11 @@ class ActionSpec:
     target_kinds: tuple[str, ...] = ()
     undoable: bool = False
     one_of: tuple[tuple[str, ...], ...] = ()
+    repeats: tuple[str, ...] = ()
+
+    def repeatable(self, reason: str) -> bool:
+        """Whether another effect may follow one that came to nothing for this reason: nothing adds up by it."""
+        return self.effect in REPEATABLE or reason in self.repeats
 
 
 @dataclass(frozen=True, slots=True)

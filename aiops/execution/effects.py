@@ -19,7 +19,7 @@ from aiops.execution.actions.contract import ActionRefusedError, Again, Checked,
 from aiops.execution.changes import change_of, redacted
 from aiops.execution.desk import Desk, ids, log
 from aiops.execution.failures import MALFORMED, NO_ANSWER, OUTSIDE, result_of
-from aiops.execution.lanes import Lane
+from aiops.execution.lanes import Lane, series_of
 from aiops.execution.late import arguments_of, outside_bounds, unknown
 from aiops.execution.leases import lease_names
 from aiops.execution.progress import settle_due, with_step
@@ -31,7 +31,7 @@ def begin(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     """Prepare and send one try. Returns the run as it was last saved."""
     if impossible := _impossible(desk, execution, step):
         return settle(desk, execution, step, run, lane, impossible)
-    context = desk.context(execution, execution.plan.target_of(step), lane.label(step), run.attempt + 1)
+    context = desk.context(execution, execution.plan.target_of(step), series_of(lane, step, run), run.attempt + 1)
     run = run if run.started_at else replace(run, started_at=context.now)
     try:
         given = lane.arguments(step, run)
@@ -181,7 +181,7 @@ def check(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
 def _checked(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane) -> Checked:
     """The action's answer; an API that does not answer just now is a reason to wait."""
     try:
-        context = desk.context(execution, execution.plan.target_of(step), lane.label(step), run.attempt)
+        context = desk.context(execution, execution.plan.target_of(step), series_of(lane, step, run), run.attempt)
         return desk.actions[step.action].check(context, lane.kept(run), run.started_at)
     except NO_ANSWER as error:
         return Waiting(desk.settings.again_after, str(error))

@@ -139,5 +139,10 @@ class Backward:
         return replace(run, state=StepState.UNDONE if undone else StepState.DONE, undo=result)
 
 
+def series_of(lane: Lane, step: PlannedStep, run: StepRun) -> str:
+    """The step's part of the operation key: one of its own for each effect that follows one which has ended, so that it is looked up by itself."""
+    return f"{lane.label(step)}~{run.rounds + 1}" if lane is FORWARD and run.rounds else lane.label(step)
+
+
 FORWARD: Lane = Forward()
 BACKWARD: Lane = Backward()

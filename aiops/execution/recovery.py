@@ -15,7 +15,7 @@ from aiops.domain.plan import PlannedStep
 from aiops.execution.actions.contract import Looked, Prepared, Seen
 from aiops.execution.desk import Desk, ids, log
 from aiops.execution.failures import MALFORMED, NO_ANSWER, OUTSIDE, result_of
-from aiops.execution.lanes import Lane
+from aiops.execution.lanes import Lane, series_of
 from aiops.execution.settling import defer, retry_or_settle, settle
 
 _UNKNOWN = Result(Outcome.INCONCLUSIVE, "EffectUnknown", "whether it happened cannot be told; it is not repeated, a person must look")
@@ -70,7 +70,7 @@ def _look(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lan
     if action is None:
         return Seen(Looked.UNKNOWN)
     try:
-        return action.look(desk.context(execution, execution.plan.target_of(step), lane.label(step), run.attempt), lane.kept(run))
+        return action.look(desk.context(execution, execution.plan.target_of(step), series_of(lane, step, run), run.attempt), lane.kept(run))
     except NO_ANSWER as error:
         if desk.clock.now() - run.started_at >= step.timeout:
             return settle(desk, execution, step, run, lane, replace(_UNKNOWN, detail=f"{_UNKNOWN.detail}: {error}"))

@@ -41,8 +41,8 @@ def retry_or_settle(
 def repeat_or_settle(desk: Desk, execution: Execution, step: PlannedStep, run: StepRun, lane: Lane, result: Result) -> Execution:
     """What was begun did not become complete: begun anew, if the step's retry wants that and nothing adds up by it."""
     action = desk.actions.get(step.action)
-    if lane is FORWARD and action is not None and action.spec.effect in REPEATABLE:
-        run = replace(run, tries=run.tries + 1)
+    if lane is FORWARD and action is not None and action.spec.repeatable(result.reason):
+        run = replace(run, tries=run.tries + 1, rounds=run.rounds + (action.spec.effect not in REPEATABLE))
         if run.tries <= step.retry.limit and wanted(step.retry, result, transient=False):
             entry = desk.entry(execution, EntryKind.CHECKED, step=step.name, attempt=run.attempt, key=run.key, reason=result.reason, detail=result.detail)
             again = replace(run, state=lane.pending, started_at=0.0)

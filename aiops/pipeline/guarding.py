@@ -28,6 +28,7 @@ from aiops.remediate.earlier import picture_with, put_back, settled, taken_by
 from aiops.remediate.guardrails import AT_EFFECT, AT_LATE_COUNT, judge
 from aiops.remediate.guards.contract import GuardInput, GuardLimits, UnknownFactError
 from aiops.remediate.guards.traits import Disrupts, acts, disruptive, late_count, traits
+from aiops.remediate.named import retargeted
 from aiops.remediate.objects import ClusterObjects, gather
 from aiops.remediate.picture import Picture, controller, take
 
@@ -106,7 +107,7 @@ class Guarding:
     def _before_effect(self, execution: Execution, pause: dict[str, Any], step: PlannedStep | None) -> GuardInput:
         """What is still to be done of a run, judged on what is there now. Raises StoreError."""
         now, done = self._clock.now(), {s.name for s in execution.steps if s.state is StepState.DONE or self._gone(execution, s)}
-        begins = {} if step is None else {step.name: step}
+        begins = {} if step is None else {step.name: _on_what_it_names(step, execution.plan)}
         plan = replace(execution.plan, steps=tuple(begins.get(s.name, s) for s in execution.plan.steps if s.name not in done))
         incident = self._board.by_id(plan.incident) or self._store.incident(plan.incident)
         if incident is None:
@@ -167,6 +168,14 @@ class Guarding:
     def passing(verdict: Verdict) -> bool:
         """True if waiting is right."""
         return verdict.reason in PASSING
+
+
+def _on_what_it_names(step: PlannedStep, plan: Plan) -> PlannedStep:
+    """With a name that was known only now as its target. One that no object can have is for the action to refuse."""
+    try:
+        return retargeted(step, plan.target_of(step))
+    except ValueError:
+        return step
 
 
 def _as_one(given: GuardInput, execution: Execution) -> GuardInput:

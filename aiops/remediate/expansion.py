@@ -16,6 +16,7 @@ from aiops.domain.plan import COLLECT, Bound, Gate, LateItem, PlannedStep, Plann
 from aiops.domain.runbook import OnFailure, Retry, Runbook, StepSpec, TargetSpec, UndoMode
 from aiops.domain.target import KINDS, TargetRef, valid_name
 from aiops.domain.templated import PromqlText, answer_of, is_late, speaks_of_item, speaks_of_steps, templated
+from aiops.remediate.named import named_by, retargeted, unnamed
 
 Convert = Callable[[str, str, Any], Any]
 """Action, argument and rendered text in, typed value out; raises ValueError saying what is allowed."""
@@ -115,7 +116,7 @@ class Binder:
 
     def _step(self, spec: StepSpec, name: str, needs: tuple[str, ...], place: Place) -> PlannedStep:
         arguments, late = self._arguments(f"step {name}", spec.action, spec.arguments, place)
-        return PlannedStep(
+        made = PlannedStep(
             name=name,
             action=spec.action,
             arguments=arguments,
@@ -133,6 +134,10 @@ class Binder:
             gates=place.gates,
             late_item=place.late,
         )
+        try:
+            return retargeted(made, made.target or place.target)
+        except ValueError as error:
+            raise ExpressionError(f"step {name}, {error}") from error
 
     def _own_target(self, spec: StepSpec, name: str, place: Place) -> TargetRef | None:
         """None where it is the plan's."""
@@ -150,7 +155,15 @@ class Binder:
             return PlannedUndo(undo.mode)
         arguments, late = self._arguments(where, undo.action, undo.arguments, place)
         own = None if undo.target is None else self._target(f"{where}.target", undo.target, place)
-        return PlannedUndo(undo.mode, undo.action, arguments, late, own)
+        try:
+            found = named_by(undo.action, arguments, late, own or self._own_target(spec, name, place) or place.target)
+        except ValueError as error:
+            raise ExpressionError(f"{where}, {error}") from error
+        if found is None:
+            return PlannedUndo(undo.mode, undo.action, arguments, late, own)
+        # What takes a step back on the very object of the step asks first whether what it left is still so.
+        same = found == named_by(spec.action, *self._arguments(where, spec.action, spec.arguments, place), self._own_target(spec, name, place) or place.target)
+        return PlannedUndo(undo.mode, undo.action, unnamed(undo.action, arguments), late, None if same else found)
 
     def _parameters(self, runbook: Runbook, given: Mapping[str, Any], name: str, place: Place) -> dict[str, Any]:
         """Those of a sub-runbook: what is given, rendered, or the default."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from aiops.remediate.objects import Objects, condition, labels, marks, meta, wan
 from aiops.remediate.selectors import matches
 
 COUNTED = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+BATCH = ("Job", "CronJob")
 KINDS_LOOKED_AT = ("Pod", "Node", "Namespace", "PodDisruptionBudget", *COUNTED)
 """What a picture is taken of; a kind that cannot be read makes it worthless for counting."""
 
@@ -51,11 +52,13 @@ class Picture:
     """Controllers: workloads and ReplicaSets, each with its kind."""
     budgets: Mapping[str, tuple[JsonObject, ...]]
     """PodDisruptionBudgets by namespace."""
+    batch: Mapping[str, JsonObject] = field(default_factory=dict)
+    """Jobs and CronJobs: they control, and are not counted."""
 
     def owner(self, obj: JsonObject) -> JsonObject | None:
         """The controller of an object, if the picture has it."""
         uid = controller(obj).get("uid")
-        return self.owners.get(str(uid)) if uid else None
+        return (self.owners.get(str(uid)) or self.batch.get(str(uid))) if uid else None
 
     def chain(self, obj: JsonObject) -> tuple[JsonObject, ...]:
         """The object and its controllers, from below."""
@@ -66,10 +69,9 @@ class Picture:
 
     def workload(self, pod: JsonObject) -> TargetRef:
         """What counts the pod: the topmost controller that the picture has, else the controller by name, else the pod itself."""
-        top = self.chain(pod)[-1]
-        if top is not pod:
+        top, above = self.chain(pod)[-1], controller(pod)
+        if top is not pod and above.get("kind") != "Job":
             return self.ref(top)
-        above = controller(pod)
         if above:
             return TargetRef(str(above.get("kind", "")), _space(pod), str(above.get("name", "")), self.context)
         return TargetRef("Pod", _space(pod), str(meta(pod).get("name", "")), self.context)
@@ -155,13 +157,15 @@ class Picture:
 def take(context: str, objects: Objects) -> Picture:
     """A picture of what `objects` (kind, namespace; empty: all) has now."""
     # Items of a list come without their kind.
-    owners = {str(meta(o).get("uid", "")): o if "kind" in o else {"kind": kind, **o} for kind in COUNTED for o in objects(kind, "")}
+    owners, batch = (
+        {str(meta(o).get("uid", "")): o if "kind" in o else {"kind": kind, **o} for kind in kinds for o in objects(kind, "")} for kinds in (COUNTED, BATCH)
+    )
     budgets: dict[str, list[JsonObject]] = defaultdict(list)
     for budget in objects("PodDisruptionBudget", ""):
         budgets[_space(budget)].append(budget)
     return Picture(
         context, tuple(objects("Pod", "")), _named(objects("Node", "")), _named(objects("Namespace", "")), owners,
-        {space: tuple(found) for space, found in budgets.items()},
+        {space: tuple(found) for space, found in budgets.items()}, batch,
     )
 
 

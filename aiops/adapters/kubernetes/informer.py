@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from aiops.adapters.view_shape import slim
 from aiops.domain.errors import ClusterError, ForbiddenError, GoneError
 from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.ports.clock import Clock
@@ -19,10 +20,10 @@ log = logging.getLogger("aiops.kubernetes")
 
 DEFAULT_KINDS = (
     *("Pod", "Node", "Namespace", "Event", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"),
-    *("HorizontalPodAutoscaler", "PodDisruptionBudget"),
+    *("HorizontalPodAutoscaler", "PodDisruptionBudget", "Job", "CronJob", "ConfigMap"),
 )
-OWNED_KINDS = frozenset({"Deployment", "StatefulSet", "HorizontalPodAutoscaler"})
-"""Kinds whose managedFields are kept: who owns a replica count, or the bounds of one, is asked of them."""
+OWNED_KINDS = frozenset({"Deployment", "StatefulSet", "HorizontalPodAutoscaler", "ConfigMap"})
+"""Kinds whose managedFields are kept: who owns a replica count, the bounds of one, or a configuration, is asked of them."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 _FORBIDDEN_WAIT = 60.0
@@ -50,7 +51,7 @@ class Informer:
 
     `jitter` gives numbers from 0 up to 1 for the waits between tries. `watch_seconds` is how long one watch lasts: a quiet kind is known to be
     alive only when its watch ends, so `sight().seen_at` can be that old in a healthy cluster. `interrupt` breaks off the reader's watches, so
-    that `stop` need not wait for them. `on_event` is told of each change, in order within a kind, from that kind's thread (for recording).
+    that `stop` need not wait for them. `whole`: nothing is left out of any kind (see `view_shape`), for recording. `on_event` is told of each change, in order within a kind, from that kind's thread (for recording).
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class Informer:
         keep_managed: Collection[str] = OWNED_KINDS,
         watch_seconds: float = 30.0,
         on_event: Watcher | None = None,
+        whole: bool = False,
     ) -> None:
         self._reader, self._clock, self._context, self._namespace = reader, clock, context, namespace
         self._jitter, self._interrupt = jitter, interrupt
         self._keep_managed, self._watch_seconds, self._on_event = frozenset(keep_managed), watch_seconds, on_event
+        self._whole = whole
         self._caches = {kind: _Cache(kind) for kind in kinds}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
@@ -155,8 +158,7 @@ class Informer:
     def _list(self, cache: _Cache) -> None:
         page = self._reader.list(cache.kind, self._namespace)
         fresh: dict[str, dict[str, JsonObject]] = {}
-        for obj in page.items:
-            self._slim(cache.kind, obj)
+        for obj in (self._slim(cache.kind, item) for item in page.items):
             meta = obj["metadata"]
             fresh.setdefault(meta.get("namespace", ""), {})[meta["name"]] = obj
         with self._lock:
@@ -188,7 +190,7 @@ class Informer:
             self._seen(cache)
             if event.type == "BOOKMARK":
                 return
-            self._slim(cache.kind, obj)
+            obj = self._slim(cache.kind, obj)
             place = cache.objects.setdefault(meta.get("namespace", ""), {})
             if event.type == "DELETED":
                 place.pop(meta["name"], None)
@@ -197,10 +199,11 @@ class Informer:
         if self._on_event is not None:
             self._on_event(event)
 
-    def _slim(self, kind: str, obj: JsonObject) -> None:
-        """Bookkeeping of field owners is often the larger half of an object."""
+    def _slim(self, kind: str, obj: JsonObject) -> JsonObject:
+        """Bookkeeping of field owners is often the larger half of an object; and what some kinds hold may be anything. Listeners get it whole."""
         if kind not in self._keep_managed:
             obj["metadata"].pop("managedFields", None)
+        return obj if self._whole else slim(kind, obj)
 
     # --- how well we see
 

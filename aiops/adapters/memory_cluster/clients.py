@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from aiops.adapters.patching import clone
+from aiops.adapters.view_shape import slim
 from aiops.domain.errors import InvalidError
 from aiops.domain.target import KINDS, JsonObject, TargetRef
 from aiops.ports.cluster import ListPage, PatchBody, Sight, WatchEvent, WriteResult
@@ -94,11 +95,12 @@ class MemoryView:
 
     def objects(self, kind: str, namespace: str = "") -> Sequence[JsonObject]:
         """See the port."""
-        return self._state.all(kind, place_of(kind, namespace)) if kind in KINDS else []
+        return [slim(kind, obj) for obj in self._state.all(kind, place_of(kind, namespace))] if kind in KINDS else []
 
     def find(self, ref: TargetRef) -> JsonObject | None:
         """See the port."""
-        return self._state.find(key_for(ref)) if ref.kind in KINDS else None
+        found = self._state.find(key_for(ref)) if ref.kind in KINDS else None
+        return None if found is None else slim(ref.kind, found)
 
     def sight(self) -> Sight:
         """See the port."""

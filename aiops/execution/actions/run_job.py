@@ -1,7 +1,7 @@
 """Run a Job, from a template in the runbook or from that of a CronJob, and wait for its end.
 
 Named: the Job's name is made from the part of the operation key that all tries of the step share, so a try whose answer was lost, or that arrives
-late, cannot make a second one. The inverse deletes it with its pods; what it did outside is not undone by that. Neighbours: `delete_job`, `retrain`.
+late, cannot make a second one. One that has failed may be followed by another, under another name. The inverse deletes the last with its pods; what it did outside is not undone by that. Neighbours: `delete_job`, `retrain`.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class RunJob:
         permissions=(Permission("batch", "jobs", ("get", "create", "delete")), Permission("batch", "cronjobs", ("get",))),
         target_kinds=("Deployment", "StatefulSet", "DaemonSet", "CronJob"),
         undoable=True,
+        repeats=("JobFailed",),
     )
 
     def prepare(self, context: Context, arguments: Mapping[str, Any]) -> Prepared:

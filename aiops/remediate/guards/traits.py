@@ -46,6 +46,7 @@ BLIND = frozenset({
 """Reasons of a run that ended because something could not be seen. Before it did anything, that says nothing against its runbook."""
 
 REPLICAS, RESTART, TEMPLATE, RESOURCES, PAUSED, UNSCHEDULABLE = "replicas", "restart", "template", "resources", "paused", "unschedulable"
+CONFIG = "config"
 
 _ROLLS = Traits(writes=frozenset({TEMPLATE}), disrupts=Disrupts.ROLLING)
 _TELLS = Traits(acts=False)
@@ -62,7 +63,7 @@ TRAITS: Mapping[str, Traits] = {
     "set-resources": Traits(writes=frozenset({TEMPLATE, RESOURCES}), disrupts=Disrupts.ROLLING),
     "set-image": _ROLLS,
     "set-env": _ROLLS,
-    "set-config": _OUTSIDE,
+    "set-config": Traits(writes=frozenset({CONFIG})),
     "run-job": _OUTSIDE,
     "delete-job": _OUTSIDE,
     "cordon": Traits(writes=frozenset({UNSCHEDULABLE}), withdraws=True),
@@ -72,7 +73,7 @@ TRAITS: Mapping[str, Traits] = {
     "warm-cache": _OUTSIDE,
     "scheduler-fallback": _ROLLS,
     "scheduler-restore": _ROLLS,
-    "set-scheduler-parameter": _OUTSIDE,
+    "set-scheduler-parameter": Traits(writes=frozenset({CONFIG})),
     "shift-traffic": _OUTSIDE,
     "failback-traffic": _OUTSIDE,
     "http-request": _OUTSIDE,
@@ -106,7 +107,8 @@ def writes(plan: Plan, target: TargetRef | None = None) -> frozenset[str]:
 
 def acted_on(plan: Plan) -> tuple[TargetRef, ...]:
     """The targets of what does more than tell, steps and what takes them back, each once; in the plan's order."""
-    return tuple(dict.fromkeys(on for action, on in plan.calls if traits(action).acts))
+    beside = (s.beside for s in plan.steps if s.beside is not None and traits(s.action).acts)
+    return tuple(dict.fromkeys((*(on for action, on in plan.calls if traits(action).acts), *beside)))
 
 
 def disruptive(plan: Plan) -> bool:

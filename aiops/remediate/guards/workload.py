@@ -9,6 +9,7 @@ from aiops.domain.target import TargetRef
 from aiops.remediate.guards.contract import Answer, GuardInput, GuardLimits, UnknownFactError, allow, amount_of, refuse
 from aiops.remediate.guards.harm import harms
 from aiops.remediate.guards.traits import (
+    CONFIG,
     PAUSED,
     REPLICAS,
     RESTART,
@@ -22,7 +23,7 @@ from aiops.remediate.guards.traits import (
     writes,
 )
 from aiops.remediate.objects import wanted_replicas
-from aiops.remediate.ownership import owner_of_writes
+from aiops.remediate.ownership import config_owner, owner_of_writes
 from aiops.remediate.picture import node_in_service
 from aiops.remediate.releases import running_release
 from aiops.remediate.rollouts import rolling, stuck
@@ -103,6 +104,9 @@ def ownership(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: ARG001
         objects = given.objects_of(target)
         owner = owner_of_writes(objects, [s for s in given.plan.steps if given.plan.target_of(s) == target])
         if owner is not None:
+            return refuse(owner.reason, owner.detail)
+    for target in acted_on(given.plan):
+        if target.kind == "ConfigMap" and CONFIG in writes(given.plan, target) and (owner := config_owner(given.present(target))) is not None:
             return refuse(owner.reason, owner.detail)
     return allow()
 

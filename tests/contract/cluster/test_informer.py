@@ -78,3 +78,26 @@ def test_events_are_told_in_order(bench: Bench):
     assert complete.wait(PATIENCE)
     assert (told[0], told[-1]) == (("ADDED", 0), ("DELETED", 1))
     assert {kind for kind, _ in told[1:-1]} == {"MODIFIED"}
+
+
+def test_what_may_be_many_is_seen_without_what_it_holds(bench: Bench):
+    pod = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "clean:1"}]}}
+    cron = {"metadata": {"name": "clean"}, "spec": {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": {"spec": {"template": pod}}}}
+    bench.writer.create("CronJob", bench.namespace, cron)
+    bench.writer.create("Job", bench.namespace, {"metadata": {"name": "once"}, "spec": {"suspend": True, "template": pod}})
+    bench.writer.create("ConfigMap", bench.namespace, {"metadata": {"name": "flags", "labels": {"app": "web"}}, "data": {"a": "b"}, "binaryData": {"c": "ZA=="}})
+    view = bench.informer("CronJob", "Job", "ConfigMap")
+    assert view.wait_settled(PATIENCE)
+    found = {kind: view.find(ref(bench, kind, name)) or {} for kind, name in (("CronJob", "clean"), ("Job", "once"), ("ConfigMap", "flags"))}
+    assert "jobTemplate" not in found["CronJob"]["spec"]
+    assert found["CronJob"]["spec"]["suspend"] is True
+    assert "template" not in found["Job"]["spec"]
+    assert found["Job"]["spec"]["suspend"] is True
+    assert not {"data", "binaryData"} & set(found["ConfigMap"])
+    assert found["ConfigMap"]["metadata"]["labels"] == {"app": "web"}
+    assert found["ConfigMap"]["metadata"]["managedFields"]
+    # What a later change brings is left out as well, and a reader has all of it.
+    bench.writer.patch(ref(bench, "ConfigMap", "flags"), {"metadata": {"labels": {"app": "api"}}, "data": {"a": "c"}})
+    bench.until("the change shows", lambda: (view.find(ref(bench, "ConfigMap", "flags")) or {})["metadata"]["labels"] == {"app": "api"})
+    assert "data" not in (view.find(ref(bench, "ConfigMap", "flags")) or {})
+    assert bench.reader.get(ref(bench, "ConfigMap", "flags"))["data"] == {"a": "c"}

@@ -129,3 +129,41 @@ def test_two_answers_in_a_row_are_judged_together(tmp_path: Path) -> None:
         objects: [{target: shop/deployment/checkout, fields: {spec: {replicas: 4}}}]
     """, book=book)
     assert result.failures == ()
+
+
+SWITCHED = """
+apiVersion: aiops/v1
+kind: Runbook
+metadata: {name: tune}
+mode: auto
+match: '"saturation" in incident.symptoms'
+steps:
+  - {name: which, action: suspend, arguments: {question: Which?, type: string, choices: [flags, others], for: 60s, default: flags}}
+  - {name: set, action: set-config, needs: [which], arguments: {configMap: NAME, key: mode, value: slow}}
+guards: {cooldown: 10m}
+"""
+FLAGS = """
+      - {kind: ConfigMap, metadata: {name: flags, namespace: shop, MARK}, data: {mode: fast}}
+"""
+
+
+@pytest.mark.parametrize("name", ["flags", '"{{ steps.which.output.answer }}"'])
+@pytest.mark.parametrize(
+    ("mark", "guard", "reason"),
+    [
+        ("labels: {aiops/automation: disabled}", "opt-out", "OptedOut"),
+        ("annotations: {argocd.argoproj.io/tracking-id: 'app:/ConfigMap:shop/flags'}", "ownership", "OwnedByArgoCD"),
+        ("labels: {}", "", ""),
+    ],
+)
+def test_a_config_map_that_a_step_names_is_judged_like_any_target(tmp_path: Path, name: str, mark: str, guard: str, reason: str) -> None:
+    if guard == "ownership" and name != "flags":
+        guard, reason = "", "late"  # what is named late is judged by what is asked before an effect; its owner the action itself asks for
+    expected = f"""refusals: [{{runbook: tune, guard: {guard}, reason: {reason}}}]""" if guard else "actions: [{runbook: tune, action: set-config}]"
+    result = played(tmp_path, f"""
+    expect:
+      - at: 210s
+        {expected}
+        objects: [{{target: shop/configmap/flags, fields: {{data: {{mode: {"fast" if reason else "slow"}}}}}}}]
+    """.replace("    expect", FLAGS.replace("MARK", mark) + "    expect", 1), book=SWITCHED.replace("NAME", name))
+    assert result.failures == ()

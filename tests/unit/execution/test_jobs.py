@@ -9,7 +9,8 @@ import pytest
 from aiops.definitions.arguments import check_arguments
 from aiops.domain.errors import ClusterUnavailableError, InvalidError
 from aiops.domain.outcome import Outcome
-from aiops.domain.plan import PlannedStep
+from aiops.domain.plan import PlannedStep, PlannedUndo
+from aiops.domain.runbook import Retry, UndoMode
 from aiops.domain.target import TargetRef
 from aiops.execution.actions.contract import STAMP, Context, Looked
 from aiops.execution.actions.registry import REGISTRY, SPECS
@@ -99,6 +100,42 @@ def test_a_job_that_somebody_deletes_is_a_failure(stage):
     (job,) = jobs(stage)
     stage.memory.remove(TargetRef("Job", "shop", job["metadata"]["name"]))
     assert stage.run(execution).result.reason == "TargetVanished"
+
+
+def test_a_job_that_failed_is_followed_by_another_of_its_own_name_where_the_runbook_says_so(stage):
+    patch = {"spec": {"jobTemplate": template(STUCK, activeDeadlineSeconds=20)}}
+    stage.memory.writer("ann", "kubectl").patch(CLEAN, patch)
+    execution = stage.submit(run_job(retry=Retry(2, initial=30.0, factor=1.0, on=("JobFailed",))))
+    stage.run(execution, seconds=25)
+    assert stage.get(execution).step("run-job").rounds == 1
+    stage.memory.writer("ann", "kubectl").patch(CLEAN, {"spec": {"jobTemplate": {"spec": {"template": {"metadata": {"annotations": {"testbed.aiops/state": None}}}}}}})
+    stage.restart("two")
+    stage.pass_time(60)
+    done = stage.run(execution)
+    assert (done.result.outcome, done.steps[0].tries, done.steps[0].rounds) == (Outcome.SUCCEEDED, 1, 1), done.result
+    assert len({j["metadata"]["name"] for j in jobs(stage)}) == 2
+    assert sorted(j["metadata"]["annotations"][STAMP] for j in jobs(stage)) == [f"{done.id}.run-job.1", f"{done.id}.run-job~2.2"]
+
+
+def test_without_being_told_to_a_job_that_failed_is_not_run_again_and_one_that_is_at_work_never(stage):
+    failing, slow = template(STUCK, activeDeadlineSeconds=20), template(SLOW)
+    for retry, body, why in ((Retry(2), failing, "JobFailed"), (Retry(2, on=("JobFailed", "failed", "timeout")), slow, "TimedOut")):
+        done = finish(stage, run_job(arguments={"template": body}, retry=retry, timeout=60.0, undo=PlannedUndo(UndoMode.NONE)), id=f"plan-{why}")
+        assert done.result.reason == why
+    assert len(jobs(stage)) == 2
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_killed_between_two_rounds_there_are_no_more_jobs_than_rounds(stage, after):
+    patch = {"spec": {"jobTemplate": template(STUCK, activeDeadlineSeconds=20)}}
+    stage.memory.writer("ann", "kubectl").patch(CLEAN, patch)
+    execution = stage.submit(run_job(retry=Retry(1, initial=5.0, on=("JobFailed",))))
+    stage.run(execution, seconds=22)
+    assert len(jobs(stage)) == 1
+    stage.writer = Dying(stage.memory.writer(), "create", ClusterUnavailableError("NoAnswer", "cut"), done=after)
+    stage.restart()
+    done = stage.run(execution)
+    assert (done.result.reason, len(jobs(stage))) == ("JobFailed", 2)
 
 
 class Dying:

@@ -11,12 +11,13 @@ from aiops.definitions.arguments import retyped
 from aiops.definitions.cel import compile_expression
 from aiops.definitions.templates import render
 from aiops.domain.errors import ExpressionError
-from aiops.domain.plan import Plan
+from aiops.domain.plan import Plan, PlannedUndo
 from aiops.domain.runbook import GuardSpec, Mode, Parameter, ParamSpec, Retry, Runbook, StepSpec, TargetSpec, UndoMode, UndoSpec, VerifySpec
 from aiops.domain.target import TargetRef
 from aiops.domain.templated import PromqlText
 from aiops.execution.actions.registry import SPECS
 from aiops.remediate.facts import target_facts
+from aiops.remediate.guards.traits import acted_on
 from aiops.remediate.objects import ClusterObjects
 from aiops.remediate.planner import make_plan
 from tests.unit.remediate.shop import CHECKOUT, START, make_incident
@@ -192,3 +193,35 @@ def test_the_plan_says_within_what_an_answer_is_to_be(asked: dict[str, Any], tex
     steps = (StepSpec("how-many", "suspend", {"question": "?", **asked}), StepSpec("set", "scale", {"to": text}, needs=("how-many",)))
     made = plan(replace(RUNBOOK, steps=steps))
     assert made.steps[1].open_words == words
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "kind", "left"),
+    [
+        ("set-config", {"configMap": "{{ target.name }}-flags", "key": "mode", "value": "slow"}, "ConfigMap", {"key": "mode", "value": "slow"}),
+        ("delete-job", {"job": "checkout-flags"}, "Job", {}),
+        ("run-job", {"cronJob": "checkout-flags"}, "CronJob", {}),
+    ],
+)
+def test_what_a_step_names_beside_a_workload_is_its_target(action: str, arguments: dict[str, Any], kind: str, left: dict[str, Any]) -> None:
+    made = plan(replace(RUNBOOK, steps=(StepSpec("do", action, arguments),)))
+    named = TargetRef(kind, "shop", "checkout-flags")
+    (step,) = made.steps
+    assert (step.target, step.beside, dict(step.arguments)) == (named, CHECKOUT, left)
+    assert made.targets == (CHECKOUT, named)
+    assert acted_on(made) == (named, CHECKOUT)
+
+
+def test_what_takes_a_step_back_on_the_same_object_asks_what_was_left_and_elsewhere_it_has_a_target() -> None:
+    def undone(name: str) -> PlannedUndo:
+        undo = UndoSpec(UndoMode.OWN, "set-config", {"configMap": name, "key": "mode", "value": "fast"})
+        step = StepSpec("do", "set-config", {"configMap": "flags", "key": "mode", "value": "slow"}, undo=undo)
+        return plan(replace(RUNBOOK, steps=(step,))).steps[0].undo
+
+    assert (undone("flags").target, dict(undone("flags").arguments)) == (None, {"key": "mode", "value": "fast"})
+    assert undone("others").target == TargetRef("ConfigMap", "shop", "others")
+
+
+def test_a_name_that_no_object_can_have_is_an_error_of_the_plan() -> None:
+    with pytest.raises(ExpressionError, match="step do, argument job: no object can be named 'Not A Name'"):
+        plan(replace(RUNBOOK, steps=(StepSpec("do", "delete-job", {"job": "Not A Name"}),)))
