@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from aiops.definitions.fields import Model, Number, Positive, Rate, Share
+from aiops.definitions.fields import LabelName, Model, Number, Positive, Rate, Share
 from aiops.domain.rule import DetectorSpec
 
 
@@ -69,6 +69,22 @@ class FocusModel(Model):
     type: Literal["focus"]
 
 
+class PeersModel(Model):
+    """A series against its siblings of the same poll, by robust z: which pod is unlike the others. At least five must be there; they may come and go."""
+
+    type: Literal["peers"]
+    by: list[LabelName] = Field(default_factory=list, max_length=10, description="labels that siblings share; none: all series of the rule")
+    z: float = Field(default=6.0, gt=0, le=1000, description="robust deviations that count, where no rate is given")
+    scale_floor: Share = Field(default=0.05, description="the deviation is never below this share of the siblings' median")
+    false_alarms: Rate | None = Field(default=None, description="how often a series may alarm without a fault, instead of z")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PeersModel:
+        if self.false_alarms is not None and "z" in self.model_fields_set:
+            raise ValueError("give z or falseAlarms, not both")
+        return self
+
+
 class LogErrorRateModel(Model):
     """A burst of log records: at least `minimumCount`, and `ratio` times what is usual for the series."""
 
@@ -106,7 +122,7 @@ class DriftModel(Model):
         return self
 
 
-AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | LogErrorRateModel | IsolationForestModel | DriftModel
+AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | DriftModel
 DetectorModel = Annotated[AnyDetector, Field(discriminator="type")]
 
 

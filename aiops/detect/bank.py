@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from aiops.detect.alarm import Alarms, Transitions, outside_dead_band
 from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, part, unpack
-from aiops.detect.contract import Scores
+from aiops.detect.contract import Grouped, Scores
 from aiops.detect.findings import Finding, Observed
 from aiops.detect.intake import Intake
 from aiops.detect.low_traffic import unlikely_count, unlikely_share
@@ -146,6 +146,7 @@ class RuleBank:
             rows, more = self._table.intern(batch.labels)
             new += more
         self._reserve()
+        self._introduce(new)
         if len(set(rows.tolist())) == len(rows) and not (len(rows) and rows.min() == REFUSED):
             return rows, np.arange(len(rows))
         refused = rows == REFUSED
@@ -157,6 +158,10 @@ class RuleBank:
             dropped["DuplicateSeries"] += len(keep) - len(distinct)
             keep = keep[np.sort(first)]
         return rows[keep], keep
+
+    def _introduce(self, rows: Sequence[int]) -> None:
+        if rows and isinstance(self._detector, Grouped):
+            self._detector.introduce(rows, [self._table.labels(row) for row in rows])
 
     def _reserve(self) -> None:
         for room in (self._state, self._alarms, self._intake):
@@ -350,6 +355,7 @@ class RuleBank:
         self._recent.replace(part(arrays, "recent"))
         self._table.load(header["series"])
         self._reserve()
+        self._introduce(self._table.in_use().tolist())
         self._query = str(header.get("query", ""))
 
 

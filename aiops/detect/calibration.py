@@ -112,6 +112,9 @@ class Calibration:
         s["tops"][rows, 0] = np.sort(s["tops"][rows, 0], axis=1)
         s["level_at"][rows] = -np.inf
         if len(rows) and peak.max() > self._pool[0, 0]:
+            # One series that is broken for ever must not make the level of all.
+            highest = s["tops"][: s.size, 0, -1]
+            peak = np.minimum(peak, MOST * np.median(highest[highest >= 0.0]))
             self._pool[0] = np.sort(np.concatenate([self._pool[0], peak]))[-POOL_KEPT:]
 
     def _reckon(self, rows: Rows, times: Floats) -> None:

@@ -6,13 +6,14 @@ unless it says otherwise, and does not depend on the order of rows in a batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from aiops.detect.arrays import Flags, Rows, nan
-from aiops.domain.series import Floats
+from aiops.domain.series import Floats, Labels
 
 MAX_SCORE = 1e6
 """Scores are cut here, so that evidence stays printable when a value is absurd."""
@@ -68,6 +69,15 @@ class Detector(Protocol):
 
     def restore(self, data: bytes) -> None:
         """Continue exactly where `snapshot` was taken. Raises ValueError if it is damaged or of other parameters; the state is then as before."""
+        ...
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A detector that looks at labels too."""
+
+    def introduce(self, rows: Sequence[int], labels: Sequence[Labels]) -> None:
+        """Which series stand behind rows, before the first sample of them and after `restore`."""
         ...
 
 

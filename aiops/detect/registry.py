@@ -11,6 +11,7 @@ from aiops.detect.focus import Focus
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.live_fleet import LiveFleet
 from aiops.detect.log_rate import LogErrorRate
+from aiops.detect.peers import Peers
 from aiops.detect.seasonal import SeasonalZ
 from aiops.detect.threshold import Threshold
 from aiops.domain.rule import Direction, MetricKind, Rule
@@ -45,6 +46,11 @@ def _focus(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind
     return Focus(direction=direction, **parameters)
 
 
+def _peers(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    del kind  # Siblings are compared, whatever their values are.
+    return Peers(direction=direction, **parameters)
+
+
 def _log_rate(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
     del direction, kind  # More errors than usual is the only claim it makes.
     return LogErrorRate(**parameters)
@@ -65,6 +71,7 @@ BUILDERS: Mapping[str, Builder] = {
     "seasonalZ": _seasonal,
     "fleet": _fleet,
     "focus": _focus,
+    "peers": _peers,
     "logErrorRate": _log_rate,
     "isolationForest": _isolation_forest,
     "drift": _drift,

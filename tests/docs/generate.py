@@ -226,11 +226,11 @@ def _json_type(schema: Mapping[str, Any]) -> str:
     # Bounds that only keep numbers finite are left out.
     words = [f"{above} {low:g}"] if low is not None and abs(low) < 1e300 else []
     words += [f"{under} {high:g}"] if high is not None and abs(high) < 1e300 else []
-    return ", ".join([{"integer": "whole number"}.get(first["type"], first["type"]), *words])
+    return ", ".join([{"integer": "whole number", "array": "list"}.get(first["type"], first["type"]), *words])
 
 
 def _detector_default(field: FieldInfo) -> str:
-    if field.default is None:
+    if field.default is None or field.default_factory is not None:
         return ""
     return f"`{format_duration(field.default)}`" if any(getattr(m, "func", None) is not None for m in field.metadata) else f"`{field.default}`"
 

@@ -97,6 +97,10 @@ def test_logs_objects_and_detectors(tmp_path: Path) -> None:
           query: up
           severity: info
           detector: {type: fleet, falseAlarms: 2/week}
+        - name: unlike-its-peers
+          query: up
+          severity: info
+          detector: {type: peers, by: [namespace, workload], falseAlarms: 1/day}
         - name: drifting
           query: up
           severity: info
@@ -106,7 +110,8 @@ def test_logs_objects_and_detectors(tmp_path: Path) -> None:
     )
     definitions = load(tmp_path, rules=text, sources=SOURCES)
     assert not definitions.problems
-    logs, nodes, seasonal, forest, fleet, drifting = definitions.rules
+    logs, nodes, seasonal, forest, fleet, peers, drifting = definitions.rules
+    assert peers.detector.parameters == {"by": ["namespace", "workload"], "z": 6.0, "scale_floor": 0.05, "false_alarms": 86_400.0}
     assert (fleet.detector.type, fleet.detector.parameters) == ("fleet", {"false_alarms": 302_400.0})
     assert logs.source == "logs"  # the only source of that type, whatever its name
     assert logs.query == LogQuery("logs-*", 60.0, {"level": ("ERROR",)}, {"app": ("x",)}, "time out", ("k.ns",), max_groups=5)
@@ -190,6 +195,7 @@ RULE_PROBLEMS = [
     ("detector: {type: threshold, below: 1, critical: 2}", "5: rules[0].detector: critical must lie beyond the level 1"),
     ("detector: {type: threshold, above: .nan}", "5: rules[0].detector.above: must be a finite number"),
     ("detector: {type: threshold, above: '1'}", "5: rules[0].detector.above: must be a number, not '1'"),
+    ("detector: {type: peers, z: 5, falseAlarms: 1/day}", "5: rules[0].detector: give z or falseAlarms, not both"),
     ("detector: {type: fleet, falseAlarms: 1 a week}", "5: rules[0].detector.falseAlarms: '1 a week' is no rate: write a whole number and one of /hour"),
     ("detector: {type: fleet, falseAlarms: 0/week}", "5: rules[0].detector.falseAlarms: '0/week' is no rate: write a whole number and one of /hour"),
     ("detector: {type: seasonalZ, window: 1.5}", "5: rules[0].detector.window: must be a whole number, not 1.5"),

@@ -69,6 +69,16 @@ def test_a_new_series_leans_on_the_others() -> None:
     assert 2.0 < calibration.levels(young)[0] < 5.0
 
 
+def test_a_series_that_is_broken_for_ever_does_not_make_the_level_of_all() -> None:
+    laws, calibrations = scores("plain", 130)[:, :20], (Calibration(PERIOD), Calibration(PERIOD))
+    broken = laws.copy()
+    broken[:, :3] = 1e6 * (1.0 + broken[:, :3])
+    for one, some in zip(calibrations, (laws, broken), strict=True):
+        crossed(some, one)
+    sound = np.arange(3, 20)
+    assert np.median(calibrations[1].levels(sound) / calibrations[0].levels(sound)) < 1.8
+
+
 def test_a_lasting_alarm_is_one_peak_and_no_peak_counts_for_more_than_twice_the_level() -> None:
     calibration, rows = Calibration(PERIOD, pooled=False), np.arange(SERIES)
     laws = scores("plain", 450)

@@ -14,6 +14,7 @@ from aiops.detect.focus import Focus
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.live_fleet import LiveFleet
 from aiops.detect.log_rate import LogErrorRate
+from aiops.detect.peers import Peers
 from aiops.detect.seasonal import SeasonalZ
 from aiops.detect.threshold import Threshold
 from aiops.domain.rule import MetricKind
@@ -30,6 +31,7 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "live-fleet": LiveFleet,
     "calibrated-fleet": lambda: LiveFleet(false_alarms=10_800.0),
     "focus": Focus,
+    "peers": Peers,
     "log-rate": lambda: LogErrorRate(minimum_count=20, ratio=3.0),
     "forest": lambda: ResidualForest(trees=20, window=32),
     "drift": lambda: Drift(reference=1800.0, window=450.0),
