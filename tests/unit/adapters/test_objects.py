@@ -97,6 +97,56 @@ def test_objects_without_a_namespace_and_truth_values() -> None:
     assert read(View(*nodes), ready) == {"n1": (1.0, {"kind": "Node", "name": "n1"}), "n2": (0.0, {"kind": "Node", "name": "n2"})}
 
 
+class Counting:
+    """An expression that counts how often it is asked."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.asked, self._real = text, 0, compile_expression(text, "object")
+
+    def evaluate(self, facts: Mapping[str, Any]) -> Any:
+        self.asked += 1
+        return self._real.evaluate(facts)
+
+
+def test_an_object_that_did_not_change_is_not_judged_again_and_one_that_did_is() -> None:
+    asked = Counting("object.status.containerStatuses[0].restartCount")
+    query = ObjectQuery("Pod", asked)
+    pods = {name: pod(name, count, ("ReplicaSet", "cart-7d9")) for name, count in (("a", 1), ("b", 2), ("c", None))}
+    owners = [thing("ReplicaSet", "cart-7d9", ("Deployment", "cart")), thing("Deployment", "cart")]
+    view = View(*pods.values(), *owners)
+    source = CachedObjectSource(view, VirtualTime(1000.0))
+    first, second = source.values(query, 1000.0), source.values(query, 1005.0)
+    assert asked.asked == 3
+    assert (second.labels, second.values.tolist(), second.warnings) == (first.labels, [1.0, 2.0], first.warnings)
+    assert second.times.tolist() == [1005.0, 1005.0]
+    view._objects = (pods["a"], pod("b", 7, ("ReplicaSet", "cart-7d9")), pod("d", 5), *owners)
+    third = source.values(query, 1010.0)
+    assert asked.asked == 5
+    assert {labels["name"]: value for labels, value in zip(third.labels, third.values.tolist(), strict=True)} == {"a": 1.0, "b": 7.0, "d": 5.0}
+
+
+def test_an_owner_that_comes_or_changes_gives_other_labels_to_a_pod_that_is_as_it_was() -> None:
+    one = pod("a", 1, ("ReplicaSet", "cart-7d9"))
+    view = View(one)
+    source = CachedObjectSource(view, VirtualTime(1000.0))
+
+    def workload() -> tuple[str, str]:
+        (labels,) = source.values(RESTARTS, 1000.0).labels
+        return labels["workload_kind"], labels["workload"]
+
+    assert workload() == ("ReplicaSet", "cart-7d9")
+    view._objects = (one, thing("ReplicaSet", "cart-7d9", ("Deployment", "cart")))
+    assert workload() == ("Deployment", "cart")
+    view._objects = (one, thing("ReplicaSet", "cart-7d9"))
+    assert workload() == ("ReplicaSet", "cart-7d9")
+
+
+def test_what_depends_on_the_time_is_judged_each_time() -> None:
+    asked = Counting("now > 1003.0")
+    source = CachedObjectSource(View(pod("a", 1)), VirtualTime(1000.0))
+    assert [source.values(ObjectQuery("Pod", asked), at).values.tolist() for at in (1000.0, 1005.0)] == [[0.0], [1.0]]
+
+
 def test_no_objects_is_an_answer() -> None:
     assert read(View()) == {}
 
