@@ -17,7 +17,7 @@ from aiops.adapters.memory_prometheus.functions import DATES, ELEMENTWISE, label
 from aiops.adapters.memory_prometheus.histogram import histogram_quantile
 from aiops.adapters.memory_prometheus.matchers import PatternError
 from aiops.adapters.memory_prometheus.range_functions import RANGE_FUNCTIONS, quantile_over_time
-from aiops.adapters.memory_prometheus.store import MemorySeriesStore, Selection
+from aiops.adapters.memory_prometheus.store import Kept, MemorySeriesStore, Selection
 from aiops.adapters.memory_prometheus.syntax import (
     Aggregate,
     Binary,
@@ -30,6 +30,7 @@ from aiops.adapters.memory_prometheus.syntax import (
     Selector,
     Subquery,
     Text,
+    looks_back,
 )
 from aiops.adapters.memory_prometheus.vectors import (
     Bools,
@@ -45,7 +46,7 @@ from aiops.adapters.memory_prometheus.vectors import (
     dropping_name,
     empty,
 )
-from aiops.adapters.memory_prometheus.windows import Windows, from_vector, gather, latest, windows, without_stale
+from aiops.adapters.memory_prometheus.windows import Samples, Windows, from_vector, gather, latest, newest, windows, without_stale
 
 LOOKBACK_MS = 300_000
 # A subquery's step can be tiny and its range huge; more cells than this are refused rather than computed.
@@ -129,8 +130,11 @@ class Evaluator:
     def _latest(self, node: Selector) -> tuple[Vector, Ints]:
         at = self._times(node.moment)
         with self.store.lock:
-            samples = gather(self._selected(node), int(at.min()) - LOOKBACK_MS, int(at.max()))
-        found, times = latest(samples, at, LOOKBACK_MS)
+            selection = self._selected(node)
+            answer = newest(selection, int(at[0]), LOOKBACK_MS) if len(at) == 1 else None
+            if answer is None:
+                answer = latest(gather(selection, int(at.min()) - LOOKBACK_MS, int(at.max())), at, LOOKBACK_MS)
+        found, times = answer
         any_present = along(found.present, axis=1)
         return (found, times) if any_present.all() else (found.rows(any_present), times[any_present])
 
@@ -163,12 +167,26 @@ class Evaluator:
         grid = first + step * np.arange(max(0, count), dtype=np.int64)
         if not len(grid):
             return windows(from_vector(empty(0), grid), ends, node.range)
-        inner = Evaluator(self.store, grid, self.start, self.end, self.subquery_step).value(node.expr)
+        return windows(self._on_grid(node.expr, grid), ends, node.range)
+
+    def _on_grid(self, expr: Node, grid: Ints) -> Samples:
+        """The inner expression's values. The grid stands still between two of its steps, so they are kept until the past is written to."""
+        key = id(expr), self.subquery_step
+        known = self.store.kept.get(key)
+        if known is not None and known.revision == self.store.revision and np.array_equal(known.grid, grid):
+            return known.samples
+        last = int(grid[-1])
+        with self.store.lock:
+            revision = self.store.watch(last)
+        inner = Evaluator(self.store, grid, self.start, self.end, self.subquery_step).value(expr)
         if isinstance(inner, Scalar):
             inner = Vector([{}], inner.values[None, :], np.ones((1, len(grid)), dtype=np.bool_))
         if not isinstance(inner, Vector):
             raise QueryError("a subquery of a string has no values")
-        return windows(from_vector(inner, grid), ends, node.range)
+        samples = from_vector(inner, grid)
+        if looks_back(expr):
+            self.store.keep(key, Kept(expr, grid, revision, samples))
+        return samples
 
     def _negated(self, node: Negated) -> Scalar | Vector:
         value = self._operand(node.expr)

@@ -10,11 +10,15 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aiops.adapters.memory_prometheus.matchers import NAME, Matcher, Op
 from aiops.adapters.memory_prometheus.vectors import Floats, Ints, LabelDict, LabelList
+
+if TYPE_CHECKING:
+    from aiops.adapters.memory_prometheus.windows import Samples
 
 # Bit patterns of two NaNs: Prometheus' stale marker (model/value/value.go), and ours for "this series has no sample in this row".
 STALE_BITS = 0x7FF0000000000002
@@ -23,6 +27,7 @@ STALE = float(np.uint64(STALE_BITS).view(np.float64))
 ABSENT = float(np.uint64(ABSENT_BITS).view(np.float64))
 _FIRST_ROWS = 64
 _MOST_LAYOUTS = 16
+_MOST_KEPT = 256
 
 
 def milliseconds(seconds: float) -> int:
@@ -168,6 +173,16 @@ class Columns:
     block: Block
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an expression gave on a grid of times, none of them later than what `revision` of the store watches. `expr` is held so that its id is its own."""
+
+    expr: object
+    grid: Ints
+    revision: int
+    samples: Samples
+
+
 class MemorySeriesStore:
     """Series by labels, within `retention` seconds of the newest sample. Safe for several threads (`lock` is held while writing or reading)."""
 
@@ -182,10 +197,25 @@ class MemorySeriesStore:
         self._scrapes: dict[str, tuple[Columns, Sequence[Mapping[str, str]]] | tuple[None, None]] = {}
         self._selections: dict[tuple[Matcher, ...], Selection] = {}
         self._next_sweep = self.newest
+        # Values of the past that are asked for again and again, by the expression's id and the default step of subqueries.
+        self.kept: dict[tuple[int, int], Kept] = {}
+        self.revision = 0
+        self._watched = self.newest
 
     def __len__(self) -> int:
         """Number of series."""
         return len(self._by_identity)
+
+    def watch(self, until: int) -> int:
+        """The revision, which rises from now on when a sample at or before `until` (ms) comes or goes."""
+        self._watched = max(self._watched, until)
+        return self.revision
+
+    def keep(self, key: tuple[int, int], kept: Kept) -> None:
+        """For as long as the revision is the same."""
+        if len(self.kept) >= _MOST_KEPT:
+            self.kept.clear()
+        self.kept[key] = kept
 
     def append(self, labels: Mapping[str, str], t: float, v: float) -> None:
         """One sample at `t` (Unix seconds, ms resolution). ValueError if not newer than the series' last one."""
@@ -198,7 +228,7 @@ class MemorySeriesStore:
         with self.lock:
             self._own_columns(labels).block.append(at, column[:, None])
             if len(at):
-                self._wrote(int(at[-1]))
+                self._wrote(int(at[0]), int(at[-1]))
 
     def load(self, series: Iterable[tuple[Mapping[str, str], Sequence[float] | Floats, Sequence[float] | Floats]]) -> None:
         """Many series at once, each (labels, times, values) as for `append_many`. Those that have the same times share a block, which reads quicker."""
@@ -210,7 +240,7 @@ class MemorySeriesStore:
             for at, group in alike.values():
                 if len(at):
                     self.columns([labels for labels, _ in group]).block.append(at, np.stack([column for _, column in group], axis=1))
-                    self._wrote(int(at[-1]))
+                    self._wrote(int(at[0]), int(at[-1]))
 
     def columns(self, labels: Sequence[Mapping[str, str]]) -> Columns:
         """A handle for series that will be written together by `append_row`; ValueError if two label sets are the same."""
@@ -229,7 +259,7 @@ class MemorySeriesStore:
         """The series ends at `t`, as when its target is gone; `t` may lie between samples of `append` and `append_many`. ValueError if at one."""
         with self.lock:
             self._own_columns(labels).block.insert(milliseconds(t), np.array([STALE]))
-            self._wrote(milliseconds(t))
+            self._wrote(milliseconds(t), milliseconds(t))
 
     def scrape(self, target: str, labels: Sequence[Mapping[str, str]], t: float, values: Sequence[float] | Floats) -> None:
         """What a scrape of `target` gave. Series that it gave last time and not now are marked stale, as Prometheus does.
@@ -309,10 +339,12 @@ class MemorySeriesStore:
             columns.series = tuple(self._series(each.labels) for each in columns.series)
             columns.block = self._attach(columns.series).block
         columns.block.append_row(time, values)
-        self._wrote(time)
+        self._wrote(time, time)
 
-    def _wrote(self, time: int) -> None:
-        self.newest = max(self.newest, time)
+    def _wrote(self, first: int, last: int) -> None:
+        if first <= self._watched:
+            self.revision += 1
+        self.newest = max(self.newest, last)
         if self.newest >= self._next_sweep:
             # Looking at every block costs; so up to a sixteenth more than the retention is kept.
             self._next_sweep = self.newest + max(1, self.retention // 16)
@@ -321,6 +353,7 @@ class MemorySeriesStore:
     def _sweep(self) -> None:
         """Forget what is older than the retention; series without samples go with it."""
         oldest = self.newest - self.retention
+        self.revision += 1
         for block, series in list(self._blocks.items()):
             block.drop_before(oldest)
             if block.first < block.end:

@@ -170,6 +170,29 @@ def _shared(node: Node, seen: dict[Node, Node]) -> Node:
     return seen.setdefault(node, node)
 
 
+def looks_back(node: Node) -> bool:
+    """Whether the node's value at a time depends on samples up to that time alone: no `@`, and no negative offset."""
+    match node:
+        case Selector(moment=moment) | RangeSelector(selector=Selector(moment=moment)) | Subquery(moment=moment):
+            if moment.at is not None or moment.offset < 0:
+                return False
+    return all(map(looks_back, _parts(node)))
+
+
+def _parts(node: Node) -> tuple[Node, ...]:
+    match node:
+        case Call(args=args):
+            return args
+        case Aggregate(expr=expr, param=param):
+            return (expr,) if param is None else (expr, param)
+        case Binary(lhs=lhs, rhs=rhs):
+            return lhs, rhs
+        case Negated(expr=expr) | Subquery(expr=expr):
+            return (expr,)
+        case _:
+            return ()
+
+
 def _number(value: float) -> Node:
     # Minus zero equals zero, yet dividing by it does not give the same: as a negation it is another node.
     return Negated(Number(0.0)) if value == 0.0 and math.copysign(1.0, value) < 0.0 else Number(value)

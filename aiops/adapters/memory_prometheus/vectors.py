@@ -98,6 +98,10 @@ class Vector:
 
     def compact(self) -> Vector:
         """Without the rows that are nowhere present."""
+        # Nearly always: everything is there.
+        return self if self.present.all() else self._without_absent()
+
+    def _without_absent(self) -> Vector:
         any_present = along(self.present, axis=1)
         return self if any_present.all() else self.rows(any_present)
 

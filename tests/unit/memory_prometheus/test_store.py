@@ -12,6 +12,7 @@ from aiops.adapters.memory_prometheus.matchers import Matcher, Op
 
 X = {"__name__": "x", "a": "1"}
 Y = {"__name__": "x", "a": "2"}
+Z = {"__name__": "x", "a": "9"}
 NAME_X = Matcher("__name__", Op.EQUAL, "x")
 
 
@@ -261,3 +262,43 @@ def test_of_a_scrape_that_loses_some_series_the_others_go_on_and_the_lost_ones_m
     assert [seen("m", at) for at in (0, 5, 10, 15, 20, 25)] == [{"x": 1, "y": 10}, {"x": 2}, {"x": 3}, {"x": 4, "y": 40}, {}, {}]
     assert seen("count_over_time(m[20s])", 20) == {"x": 4, "y": 2}
     assert seen("sum_over_time(m[20s])", 20) == {"x": 10, "y": 50}
+
+
+def filled(*, until: int) -> MemorySeriesStore:
+    store = MemorySeriesStore()
+    columns = store.columns([X, Y])
+    for t in range(0, until, 5):
+        store.append_row(columns, float(t), [float(t * t % 97), float(t * 7 % 89)])
+    return store
+
+
+@pytest.mark.parametrize("query", ["max_over_time(sum(rate(x[1m]))[10m:1m])", "max_over_time(sum(x offset -2m)[10m:1m])", "avg_over_time(sum(x @ end())[10m:1m])"])
+def test_a_subquery_that_is_asked_again_and_again_tells_what_one_asked_once_tells(query: str) -> None:
+    store = MemorySeriesStore()
+    columns = store.columns([X, Y])
+    for t in range(0, 1500, 5):
+        store.append_row(columns, float(t), [float(t * t % 97), float(t * 7 % 89)])
+        if t > 700:
+            assert answer(store, query, t + 2.5) == answer(filled(until=t + 5), query, t + 2.5)
+
+
+def test_what_is_written_into_the_past_is_seen_by_a_subquery_that_was_asked_before() -> None:
+    store, query = filled(until=1000), "max_over_time(sum by (a) (x)[10m:1m])"
+    before = answer(store, query, 1000)
+    store.append_many({"__name__": "x", "a": "3"}, [700.0, 720.0], [1e6, 1e6])
+    assert answer(store, query, 1000) == before | {(("a", "3"),): 1e6}
+    store.mark_stale({"__name__": "x", "a": "3"}, 710.0)
+    assert answer(store, "max_over_time(count(x)[10m:1m])", 1000) == {(): 3.0}
+
+
+@pytest.mark.parametrize("at", [999.0, 1003.0, 1294.0, 1296.0, 1000.0, 640.0, -400.0])
+def test_the_newest_sample_is_the_same_alone_and_among_others(at: float) -> None:
+    store = filled(until=1000)
+    store.append(Z, 400.0, 5.0)
+    store.append(Z, 401.0, STALE)
+    store.append(Z, 800.0, math.nan)
+    series = {tuple(sorted(each.labels.items())): each for each in MemoryPrometheus("m", store).range("x", at, at + 1000, 1000).series}
+    expected = {key: float(each.values[0]) for key, each in series.items() if each.times[0] == at}
+    found = answer(store, "x", at)
+    assert found.keys() == expected.keys()
+    assert all(value == expected[key] or (math.isnan(value) and math.isnan(expected[key])) for key, value in found.items())
