@@ -1,12 +1,12 @@
 """Does it cure what it may, in time, and keep its hands off the rest: episodes of each kind of fault in the virtual world, varied by seed.
 
-    python -m benchmarks.remediation [--seeds 50] [--kinds a,b] [--jobs 2] [--json FILE] [--safety full,no-guards,none]
+    python -m benchmarks.remediation [--seeds 50] [--kinds a,b] [--jobs 2] [--json FILE] [--safety full,no-guards,no-caution,none]
 
 *Resolved*: the fault's `cures` became true after a write of ours, no write was wrong, and the objective then held for two minutes. *MTTR*: from the fault
 to the beginning of those two minutes. *Wrong*: any write of ours that the fault does not allow, read from the cluster's write log. Kinds in which acting
-is wrong are played again without guards (`no-guards`: all that may be switched off but the cooldown, without which it would never come to rest), and
-without what the files themselves say to be careful (`none`, see `tests.scenarios.arena.careless`): each must then act wrongly, or it tests nothing.
-Exit 1 unless resolved ≥ 95 %, MTTR P95 ≤ 5 min, wrong 0, and wrong > 0 without safety.
+is wrong are played again without guards (`no-guards`: all that may be switched off but the cooldown, without which it would never come to rest),
+without what the files themselves say to be careful (`no-caution`, see `tests.scenarios.arena.careless`), and without both (`none`).
+Exit 1 unless resolved ≥ 95 %, MTTR P95 ≤ 5 min, wrong 0, wrong > 0 without guards in each kind that guards stop, and without both in every one.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tests.scenarios.arena import Played, play
-from tests.scenarios.kinds import CURABLE, HANDS_OFF, KINDS
+from tests.scenarios.arena import SAFETY, Played, play
+from tests.scenarios.kinds import CURABLE, GUARDED, HANDS_OFF, KINDS
 
 RESOLVED, MTTR, CPU = 0.95, 300.0, 2.0
 _HANDS_OFF_SHARE = 300 / (14 * 50)
@@ -91,7 +91,7 @@ def _row(name: str, played: Sequence[Played]) -> None:
 def _hands_off(played: Sequence[Played]) -> bool:
     if not played:
         return True
-    safeties = [each for each in ("full", "no-guards", "none") if any(p.safety == each for p in played)]
+    safeties = [each for each in SAFETY if any(p.safety == each for p in played)]
     print(f"\n{'acting is wrong':<22}" + "".join(f" {f'{name}: wrong':>17} {'acted':>7}" for name in safeties))
     good = True
     for kind in dict.fromkeys(each.kind for each in played):
@@ -100,7 +100,7 @@ def _hands_off(played: Sequence[Played]) -> bool:
             mine = [each for each in played if each.kind == kind and each.safety == safety]
             wrong, acted = sum(len(each.wrong) for each in mine), sum(bool(each.wrong) for each in mine)
             good &= wrong == 0 if safety == "full" else True
-            good &= wrong > 0 if safety == "none" else True
+            good &= wrong > 0 if safety == "none" or (safety == "no-guards" and kind in GUARDED) else True
             cells.append(f" {wrong:>17} {acted:>3}/{len(mine):<3}")
         print(f"{kind:<22}" + "".join(cells))
     return good
@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kinds", default=",".join(KINDS), help="names, separated by commas")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--json", type=Path, help="every episode, for later")
-    parser.add_argument("--safety", default="full,no-guards,none", help="full, no-guards, none: how kinds in which acting is wrong are played")
+    parser.add_argument("--safety", default="full,no-guards,none", help=f"{', '.join(SAFETY)}: how kinds in which acting is wrong are played")
     options = parser.parse_args(arguments)
     kinds = options.kinds.split(",")
     unknown = [kind for kind in kinds if kind not in KINDS]

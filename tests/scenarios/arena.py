@@ -29,8 +29,8 @@ from tests.testbed.world.writes import Write
 
 OURS = frozenset({"aiops", ""})
 """The daemon's user; a flush is noticed by keys that are gone, and has none."""
-SAFETY = ("full", "no-guards", "none")
-"""All that holds back; the guards off; and also without what files say to be careful: see `careless`."""
+SAFETY = ("full", "no-guards", "no-caution", "none")
+"""All that holds back; the guards off; without what files say to be careful (see `careless`); without both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,14 @@ def play_scene(given: Scene, seed: int, *, safety: str = "full", curable: bool =
 def prepared(given: Scene, seed: int, safety: str = "full") -> Story:
     """The world and the daemon in it, at the daemon's start."""
     settings = read_settings(None)
-    modes = {name: GuardMode.OFF for name in GUARDS if name not in {*FIXED, "cooldown"}} if safety != "full" else {}
+    modes = {name: GuardMode.OFF for name in GUARDS if name not in {*FIXED, "cooldown"}} if safety in ("no-guards", "none") else {}
     guards = settings.guards.model_copy(update={**given.settings, **({"modes": modes} if modes else {})})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scene.yaml"
         path.write_text(yaml.safe_dump_all(given.documents))
         return Story(
             services=path, faults=path, settings=settings.model_copy(update={"guards": guards}), seed=seed, nodes=6,
-            started=START + random.Random(seed).uniform(0, 86400), alone=given.older, define=careless if safety == "none" else lambda d: d,
+            started=START + random.Random(seed).uniform(0, 86400), alone=given.older, define=careless if safety in ("no-caution", "none") else lambda d: d,
         )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def careless(definitions: Definitions) -> Definitions:
     for an age, or for a measurement."""
     rules = [replace(rule, hold=0.0, volume_query="", minimum_volume=0.0, inhibits=()) for rule in definitions.rules]
     runbooks = [
-        replace(book, match=compile_expression(_bold(book.match.text), "match"), needs_sight=(), verify=None) for book in definitions.runbooks
+        replace(book, match=compile_expression(_bold(book.match.text), "match"), verify=None) for book in definitions.runbooks
     ]
     return replace(definitions, rules=type(definitions.rules)(rules), runbooks=type(definitions.runbooks)(runbooks))
 

@@ -1,11 +1,12 @@
-"""Five seeds of each kind in which acting is wrong: nothing is written. And without what holds back something is, or the kind would test nothing."""
+"""Five seeds of each kind in which acting is wrong: nothing is written. And without what holds back something is, or the kind would test nothing:
+without the guards where they do, else without the caution of rules and runbooks too."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.scenarios.arena import play, play_scene
-from tests.scenarios.kinds import HANDS_OFF, quiet_scene
+from tests.scenarios.kinds import GUARDED, HANDS_OFF, quiet_scene
 
 SEEDS = range(1, 6)
 
@@ -17,7 +18,7 @@ def test_nothing_wrong_is_written(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", HANDS_OFF)
 def test_without_safety_something_wrong_is_written(kind: str) -> None:
-    assert any(play(kind, seed, "none").wrong for seed in SEEDS)
+    assert any(play(kind, seed, "no-guards" if kind in GUARDED else "none").wrong for seed in SEEDS)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
