@@ -10,7 +10,7 @@ import ipaddress
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -27,8 +27,16 @@ def _duration(value: Any) -> float:
     return parse_duration(value)
 
 
-Duration = Annotated[float, BeforeValidator(_duration), Field(ge=0, allow_inf_nan=False)]
-Span = Annotated[float, BeforeValidator(_duration), Field(gt=0, allow_inf_nan=False)]
+_NOTATION = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"}
+_WRITTEN = "a duration such as 30s, 5m or 1h30m; a number is seconds"
+Duration = Annotated[
+    float, BeforeValidator(_duration), Field(ge=0, allow_inf_nan=False),
+    WithJsonSchema({"anyOf": [_NOTATION, {"type": "number", "minimum": 0}], "description": _WRITTEN}),
+]  # fmt: skip
+Span = Annotated[
+    float, BeforeValidator(_duration), Field(gt=0, allow_inf_nan=False),
+    WithJsonSchema({"anyOf": [_NOTATION, {"type": "number", "exclusiveMinimum": 0}], "description": _WRITTEN}),
+]  # fmt: skip
 """A duration of which zero makes no sense."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -202,7 +210,7 @@ class FreezeSettings(Model):
 
 
 class GuardSettings(Model):
-    """Global limits; a runbook may only tighten `maximum…` and lengthen cooldowns."""
+    """Global limits; a runbook may only be stricter, save in the guards of `mayLoosen`."""
 
     protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
     require_opt_in: bool = False
@@ -242,6 +250,8 @@ class GuardSettings(Model):
     storm_quiet: Duration = 300.0
     freezes: tuple[FreezeSettings, ...] = ()
     modes: dict[str, GuardMode] = {}
+    may_loosen: tuple[str, ...] = ()
+    """Guards in which a runbook's own limits and mode hold even where they are looser than these."""
 
     @model_validator(mode="after")
     def _ordered(self) -> GuardSettings:

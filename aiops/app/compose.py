@@ -219,7 +219,7 @@ def guard_limits(settings: Settings) -> GuardLimits:
     """The daemon's own limits, as the guards read them."""
     g = settings.guards
     return GuardLimits(
-        modes=g.modes, protected_namespaces=g.protected_namespaces, opt_in=g.require_opt_in, maximum_pods=g.maximum_pods,
+        modes=g.modes, may_loosen=frozenset(g.may_loosen), protected_namespaces=g.protected_namespaces, opt_in=g.require_opt_in, maximum_pods=g.maximum_pods,
         maximum_share=g.maximum_share, target_cooldown=g.target_cooldown, maximum_per_incident=g.maximum_per_incident,
         maximum_per_hour=g.maximum_per_hour, breaker_failures=g.circuit_failures, breaker_open=g.circuit_block, reversal_hold=g.reversal_hold,
         minimum_replicas=g.minimum_replicas, maximum_replicas=g.maximum_replicas, maximum_nodes=g.maximum_nodes,

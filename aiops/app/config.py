@@ -51,6 +51,10 @@ def _guards(settings: Settings, name: str, document: Document) -> Iterator[Probl
     for guard in settings.guards.modes:
         if guard not in GUARDS:
             yield Problem(name, document.line(("guards", "modes", guard)), f"guards.modes.{guard}", suggestion(f"no guard {guard!r}", guard, sorted(GUARDS)))
+    for place, guard in enumerate(settings.guards.may_loosen):
+        if guard not in GUARDS:
+            at = ("guards", "mayLoosen", place)
+            yield Problem(name, document.line(at), dotted(at), suggestion(f"no guard {guard!r}", guard, sorted(GUARDS)))
     for place, one in enumerate(settings.guards.freezes):
         try:
             freeze(one)

@@ -5,8 +5,9 @@ Neighbours: `pipeline.orders` plans, here and in the daemon; the store is read f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from aiops.adapters.clock import SystemClock
@@ -27,12 +28,19 @@ from aiops.app.sources import build_sources
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import SourceError, StoreError
 from aiops.domain.plan import Plan
+from aiops.domain.rule import LogQuery, Rule
+from aiops.domain.series import SampleBatch
 from aiops.domain.target import TargetRef
 from aiops.execution.desk import Hands
 from aiops.lifecycle import Lifecycle
 from aiops.pipeline.poller import Sources
+from aiops.pipeline.watchfulness import Watchfulness
+from aiops.ports.clock import Clock
 from aiops.ports.telemetry import NullTelemetry
 from aiops.settings import Settings
+
+ANY_RECORD = LogQuery(index="*", window=60.0)
+"""What a log source is asked that no rule asks anything."""
 
 
 def planned(settings: Settings, runbook: str, target: TargetRef, parameters: Mapping[str, str]) -> Plan:
@@ -44,7 +52,9 @@ def planned(settings: Settings, runbook: str, target: TargetRef, parameters: Map
         core = _core(settings, clock, lifecycle)
         take(core, definitions)
         core.board.load(core.outside.store)
-        _look(core, clock)
+        probe(core.outside.sources, core.watch, definitions.rules, clock)
+        core.watch.look(core.outside.views, clock.now())
+        core.paused.look()
         plan = core.orders.plan(runbook, target, parameters, who(), "shown")
         return replace(plan, changes=core.executor.preview(plan))
     finally:
@@ -90,13 +100,14 @@ def _store(settings: Settings) -> SqlStore:
         return open_store("sqlite:///:memory:")
 
 
-def _look(core: Core, clock: SystemClock) -> None:
-    """Ask each source once: guards that need its sight would refuse what nobody has looked at."""
-    for name, source in core.outside.sources.metrics.items():
+def probe(sources: Sources, watch: Watchfulness, rules: Iterable[Rule], clock: Clock) -> None:
+    """Ask each source once: guards that need its sight would refuse what nobody has looked at. A log source is asked what its first rule asks."""
+    queries = {r.source: r.query for r in reversed(tuple(rules)) if isinstance(r.query, LogQuery)}
+    asked: list[tuple[str, Callable[[float], SampleBatch]]] = [(name, partial(source.instant, "vector(1)")) for name, source in sources.metrics.items()]
+    asked += [(name, partial(source.counts, queries.get(name, ANY_RECORD))) for name, source in sources.logs.items()]
+    for name, ask in asked:
         now = clock.now()
         try:
-            core.watch.answered(name, source.instant("vector(1)", now), now, None)
+            watch.answered(name, ask(now), now, None)
         except SourceError as error:
-            core.watch.failed(Decision(now, Stage.POLL, name, passed=False, reason=error.reason, detail=error.detail), name)
-    core.watch.look(core.outside.views, clock.now())
-    core.paused.look()
+            watch.failed(Decision(now, Stage.POLL, name, passed=False, reason=error.reason, detail=error.detail), name)

@@ -6,10 +6,12 @@ Neighbours: `guards` holds one subject a file; `pipeline.decide` calls `judge` a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from aiops.domain.errors import trimmed
 from aiops.domain.outcome import GuardMode, Verdict
 from aiops.remediate.guards import disruption, history, rates, reversal, sight, standing, windows, workload
+from aiops.remediate.guards.bounds import bounded
 from aiops.remediate.guards.contract import Answer, Guard, GuardInput, GuardLimits, UnknownFactError
 
 GUARDS: Mapping[str, Guard] = {
@@ -59,6 +61,7 @@ UNAVAILABLE = "GuardUnavailable"
 
 def judge(given: GuardInput, limits: GuardLimits, names: Collection[str] = GUARDS) -> tuple[Verdict, ...]:
     """One verdict for each guard of `names` that is not OFF, in the order of `GUARDS`. Never raises: a guard that cannot answer refuses."""
+    given = replace(given, guards=bounded(given.guards, limits))
     return tuple(
         Verdict(name, mode, answer.allowed, answer.reason, trimmed(answer.detail))
         for name, guard in GUARDS.items()
@@ -68,7 +71,7 @@ def judge(given: GuardInput, limits: GuardLimits, names: Collection[str] = GUARD
 
 
 def mode_of(name: str, given: GuardInput, limits: GuardLimits) -> GuardMode:
-    """The runbook's mode for a guard, else the daemon's, else ENFORCE."""
+    """The runbook's mode for a guard (as `bounds` lets it), else the daemon's, else ENFORCE."""
     if name in FIXED:
         return GuardMode.ENFORCE
     return given.guards.modes.get(name, limits.modes.get(name, GuardMode.ENFORCE))

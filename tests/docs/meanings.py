@@ -107,6 +107,7 @@ MEANINGS: Mapping[str, str] = {
     "guards.freezes[].allow": "runbooks that go on all the same, `*` may stand in a name",
     "guards.circuitFailures": "so many failures in a row of one runbook on one target open its circuit breaker",
     "guards.circuitBlock": "how long it stays open",
+    "guards.mayLoosen": "guards in which a runbook's own limits and mode hold even where they are looser than these; in all others it can only be stricter",
     "guards.modes": "see the guards in runbooks.md; `shadow` records a refusal and lets pass",
     "incidents.resolveAfter": "nothing fires for so long: the incident is resolved",
     "incidents.flapWindow": "what fires again within it reopens the same incident",

@@ -139,12 +139,14 @@ class GuardInput:
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
-    """The daemon's own limits, under those of each runbook. Durations in seconds, shares 0..1.
+    """The daemon's own limits; a runbook may be stricter. Durations in seconds, shares 0..1.
 
-    `modes` overrides ENFORCE by guard name; a runbook's own modes override that, save for the guards that `guardrails.FIXED` names.
+    `modes` overrides ENFORCE by guard name, save for the guards that `guardrails.FIXED` names. `may_loosen`: guards in which a runbook's own limits
+    and mode hold even where they are looser (see `bounds`).
     """
 
     modes: Mapping[str, GuardMode] = field(default_factory=dict)
+    may_loosen: frozenset[str] = frozenset()
     protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
     opt_in: bool = False
     minimum_replicas: int = 1

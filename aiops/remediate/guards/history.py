@@ -24,7 +24,7 @@ def one_at_a_time(given: GuardInput, limits: GuardLimits) -> Answer:  # noqa: AR
 
 
 def cooldown(given: GuardInput, limits: GuardLimits) -> Answer:
-    """A pause after any run on the target, and a longer one for the same runbook, doubled with each failure in a row.
+    """A pause after any acting run on the target (who was only told of something changed nothing, so no cure waits for it), and a longer one for the same runbook, doubled with each failure in a row.
 
     An inconclusive run backs off like a failed one, or a fix that cannot be measured would be tried for ever. A run that lost sight before
     it did anything has nothing to wait for: after it there is the pause of the target alone.
@@ -32,6 +32,8 @@ def cooldown(given: GuardInput, limits: GuardLimits) -> Answer:
     longest = max(limits.target_cooldown, given.plan.cooldown, limits.cooldown_maximum)
     runs = [e for e in recent(given, longest) if related(e.plan, given.plan)]
     for run in runs:
+        if run.plan.runbook != given.plan.runbook and not acts(run.plan):
+            continue
         same = run.plan.runbook == given.plan.runbook and not _unbegun(run)
         base = max(limits.target_cooldown, given.plan.cooldown) if same else limits.target_cooldown
         needed = base

@@ -68,7 +68,7 @@ def test_silences(case: Case) -> None:
 
 
 def test_protected_namespaces_even_if_a_runbook_switches_the_guard_off(case: Case) -> None:
-    case.limits = GuardLimits(protected_namespaces=("kube-*", "shop"))
+    case.limits = GuardLimits(protected_namespaces=("kube-*", "shop"), may_loosen=frozenset(guardrails.GUARDS))
     case.guards = GuardSpec(modes=dict.fromkeys(guardrails.GUARDS, GuardMode.OFF))
     assert case.refused() == {"protected-namespace": "ProtectedNamespace"}
     assert set(case.verdicts()) == guardrails.FIXED
@@ -310,6 +310,8 @@ def test_pods_that_are_taken_away(spec: dict[str, Any], plan: Any, words: str) -
     case.limits, case.guards = GuardLimits(maximum_pods=0, maximum_share=1.0), GuardSpec()
     assert case.refused().get("blast-radius") == ("TooManyPods" if taken else None)
     case.guards = GuardSpec(maximum_pods=9, maximum_share=1.0)
+    assert case.refused().get("blast-radius") == ("TooManyPods" if taken else None)
+    case.limits = GuardLimits(maximum_pods=0, maximum_share=0.1, may_loosen=frozenset({"blast-radius"}))
     assert "blast-radius" not in case.refused()
 
 
@@ -488,6 +490,29 @@ def test_modes(case: Case) -> None:
     assert (verdicts["cooldown"].mode, verdicts["cooldown"].allowed, verdicts["cooldown"].refuses) == (GuardMode.SHADOW, False, False)
     assert verdicts["opt-out"].mode is GuardMode.ENFORCE
     assert verdicts["paused"].mode is GuardMode.ENFORCE
+
+
+def test_a_runbook_can_only_be_stricter_than_the_daemon_unless_that_lets_it_be_looser(case: Case) -> None:
+    case.plan = make_plan(arguments={"to": 60})
+    case.guards = GuardSpec(maximum_replicas=100, minimum_replicas=0, modes={"replicas": GuardMode.OFF, "cooldown": GuardMode.SHADOW})
+    assert case.refused(executions=[run(at=case.shop.now)]) == {"replicas": "AboveMaximum", "cooldown": "Cooldown"}
+    case.limits = GuardLimits(may_loosen=frozenset({"cooldown"}))
+    assert case.refused(executions=[run(at=case.shop.now)]) == {"replicas": "AboveMaximum"}
+    case.limits = GuardLimits(may_loosen=frozenset({"replicas"}))
+    assert case.refused() == {}
+    case.limits, case.guards = GuardLimits(), GuardSpec(maximum_replicas=20)
+    assert case.refused() == {"replicas": "AboveMaximum"}
+
+
+def test_a_person_who_was_told_keeps_no_cure_waiting(case: Case) -> None:
+    """A page is a run too, on the same target; the next page waits as its runbook says."""
+    case.plan = make_plan()
+    page = run(plan=replace(TELL, runbook="page-a-person"), at=case.shop.now)
+    cure = run(plan=replace(make_plan(), runbook="other"), at=case.shop.now)
+    assert "cooldown" not in case.refused(executions=[page])
+    assert case.refused(executions=[page, cure])["cooldown"] == "Cooldown"
+    case.plan = replace(TELL, runbook="page-a-person", cooldown=1800.0)
+    assert case.refused(executions=[page])["cooldown"] == "Cooldown"
 
 
 @pytest.mark.parametrize(

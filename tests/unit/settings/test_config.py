@@ -44,6 +44,7 @@ BAD = {
         "sources:\n  p: {type: prometheus, url: 'http://a', auth: {bearerTokenFile: a, apiKeyFile: b}}\n", "aiops.yaml:2: sources.p.auth:", "at most one",
     ),
     "unknown guard": ("guards:\n  modes: {coldown: shadow}\n", "aiops.yaml:2: guards.modes.coldown:", "cooldown"),
+    "unknown guard that may be loosened": ("guards:\n  mayLoosen: [replica]\n", "aiops.yaml:2: guards.mayLoosen[0]:", "replicas"),
     "unknown guard mode": ("guards:\n  modes: {cooldown: of}\n", "aiops.yaml:2: guards.modes.cooldown", "shadow"),
     "bounds the wrong way round": ("guards: {minimumReplicas: 9, maximumReplicas: 3}\n", "aiops.yaml:1: guards:", "minimumReplicas"),
     "no amount": ("guards:\n  disruptionBudget: 120%\n", "aiops.yaml:2: guards.disruptionBudget:", "25%"),
