@@ -41,6 +41,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "source_clock_skew_seconds": ("The source's clock less ours.", ("source",)),
     "circuit_open": ("1 while the circuit breaker of a dependency is open.", ("dependency",)),
     "series": ("Series known, by rule and state (warming, ready, blind).", ("rule", "state")),
+    "drift_psi": ("Population stability index of what a drift rule watches: of the feature that is farthest from its reference.", ("rule", "target_namespace", "target_name")),
     "incidents_active": ("Incidents that are not resolved.", ("severity",)),
     "executions_active": ("Runs that are not done.", ("state",)),
     "rules_loaded": ("Rules in force.", ()),

@@ -103,22 +103,33 @@ class IsolationForestModel(Model):
 
 
 class DriftModel(Model):
-    """The recent distribution against a reference window."""
+    """A distribution against a reference, by size (PSI, KL) and significance both. One subject for each set of the other labels; too few rows are no verdict."""
 
     type: Literal["drift"]
-    method: Literal["psi", "kl", "js"] = "psi"
-    warning: float = Field(default=0.1, gt=0, le=100)
-    critical: float = Field(default=0.25, gt=0, le=100)
+    of: Literal["values", "histogram", "categories"] = Field(default="values", description="values of gauges, buckets by the label le, or counts by a label")
+    over: list[LabelName] = Field(default_factory=list, max_length=8, description="labels pooled into one distribution (of categories: that name them)")
+    feature: LabelName | None = Field(default=None, description="the label that tells features of one subject apart")
+    about: Literal["input", "prediction"] = Field(default="input", description="the reason given is InputDrifted or PredictionDrifted")
+    reference_mode: Literal["rolling", "pinned", "sinceRetraining"] = "rolling"
     reference: Positive = Field(default=7200.0)
-    window: Positive = Field(default=600.0)
+    window: Positive = Field(default=900.0)
     bins: int = Field(default=10, ge=2, le=100)
+    psi_warning: float = Field(default=0.1, gt=0, le=100)
+    psi_critical: float = Field(default=0.25, gt=0, le=100)
+    kl_warning: float = Field(default=0.05, gt=0, le=100)
+    kl_critical: float = Field(default=0.15, gt=0, le=100)
+    chance: float = Field(default=0.0001, ge=1e-9, le=0.1, description="how often one look may call it drift where there is none")
 
     @model_validator(mode="after")
     def _consistent(self) -> DriftModel:
-        if self.critical < self.warning:
+        if self.psi_critical < self.psi_warning or self.kl_critical < self.kl_warning:
             raise ValueError("critical must not be below warning")
         if self.window > self.reference:
             raise ValueError("window must not be longer than reference")
+        if self.of == "values" and self.window < self.reference / 20:
+            raise ValueError("of values the window must be at least a twentieth of reference")
+        if self.of == "categories" and not self.over:
+            raise ValueError("of categories over names the label that holds the category")
         return self
 
 

@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 
 from aiops.detect.alarm import Alarms, Transitions, outside_dead_band
 from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, part, unpack
-from aiops.detect.contract import Grouped, Scores
+from aiops.detect.contract import Detector, Grouped, Scores, taken
 from aiops.detect.findings import Finding, Observed
+from aiops.detect.groups import Assessed, GroupDetector, Versioned
 from aiops.detect.intake import Intake
 from aiops.detect.low_traffic import unlikely_count, unlikely_share
 from aiops.detect.recent import Recent
-from aiops.detect.registry import build_detector
+from aiops.detect.registry import build_detector, build_group
 from aiops.detect.series_table import REFUSED, SeriesTable
 from aiops.domain.ids import make_id
 from aiops.domain.rule import Direction, MetricKind, MissingData, ObjectQuery, Rule
-from aiops.domain.series import Floats, SampleBatch
+from aiops.domain.series import Floats, Labels, SampleBatch
 from aiops.domain.signal import Evidence, Severity, SignalState
 
 MAX_SERIES = 10_000
@@ -46,10 +47,13 @@ class RuleBank:
     def __init__(self, rule: Rule, *, max_series: int = MAX_SERIES, ttl: float = TTL) -> None:
         self.rule = rule
         self._max_series, self._ttl = max_series, ttl
-        self._detector = build_detector(rule)
+        # One of the two: a detector of numbers, or one that folds the answer into subjects and judges those.
+        self._group = build_group(rule)
+        self._detector = build_detector(rule) if self._group is None else None
         self._alarms = Alarms(hold=rule.hold, clear_hold=rule.clear_hold, every=rule.every)
         self._table = SeriesTable(max_series)
-        self._intake = Intake(rule)
+        # A subject's value is a level, whatever the series that it was made of are.
+        self._intake = Intake(rule if self._group is None else replace(rule, kind=MetricKind.GAUGE))
         self._recent = Recent()
         self._query = ""
         self._untold: dict[str, Finding] = {}
@@ -79,6 +83,11 @@ class RuleBank:
     def _observe(self, batch: SampleBatch, volume: Mapping[str, float] | None) -> Observed:
         self._query = batch.query
         dropped: Counter[str] = Counter()
+        judged: Assessed | None = None
+        if self._group is not None:
+            judged = self._group.assess(batch, learn=not batch.partial)
+            batch = replace(batch, labels=judged.labels, times=np.full(len(judged.labels), batch.at), values=judged.values)
+            dropped.update(judged.dropped or {})
         rows, keep = self._rows(batch, dropped)
         present, times = rows, batch.times[keep]
         accepted, values = self._intake.accept(rows, times, batch.values[keep], batch.at, dropped)
@@ -87,15 +96,19 @@ class RuleBank:
             # A log count that is absent is a count of zero, and that is learned too.
             zeros, zero_times = self._intake.zeros(self._table.less(present), batch.at)
             rows, times, values = np.concatenate([rows, zeros]), np.concatenate([times, zero_times]), np.concatenate([values, np.zeros(len(zeros))])
-        measured = np.isfinite(values) & self._enough(rows, volume)
+        measured = (np.isfinite(values) | (judged is not None)) & self._enough(rows, volume)
         self._recent.add(rows, times, values)
-        findings = self._judge(rows[measured], times[measured], values[measured], volume, partial=batch.partial)
+        scores = None if judged is None else taken(judged.scores, keep[accepted][measured])
+        findings = self._judge(rows[measured], times[measured], values[measured], volume, scores, partial=batch.partial)
+        if scores is not None:
+            # A subject on which nothing can be said is not measured: what was claimed of it lapses in the end.
+            measured[measured] = scores.ready
         if not batch.partial:
             self._mark(present, rows[measured], batch.at)
             findings += self._missing(batch.at)
             findings += self._again({f.series for f in findings}, batch.at)
             self._release_old(batch.at)
-        return Observed(tuple(findings), int(measured.sum()), self._states(), dict(dropped))
+        return Observed(tuple(findings), int(measured.sum()), self._states(), dict(dropped), judged.measures if judged is not None else ())
 
     def firing(self) -> tuple[Finding, ...]:
         """What fires now, with fresh evidence."""
@@ -126,13 +139,46 @@ class RuleBank:
                 found.append(replace(before, state=SignalState.CLEARED, reason="Recovered", at=at))
         return found
 
+    @property
+    def versioned(self) -> bool:
+        """Whether this rule's detector has references that are to be kept outside snapshots."""
+        return isinstance(self._group, Versioned)
+
+    def subjects(self) -> tuple[tuple[str, Labels], ...]:
+        """Series known: `series_id` and labels."""
+        with self._lock:
+            return tuple((self._table.series(row), self._table.labels(row)) for row in self._table.in_use().tolist())
+
+    def retrained(self, series: str, at: float) -> None:
+        """The model of a subject was trained at `at`; nothing where the rule's detector has no references."""
+        with self._lock:
+            if isinstance(self._group, Versioned):
+                self._group.retrained(series, at)
+
+    def references(self) -> Mapping[str, Any]:
+        """References that changed since `kept`."""
+        with self._lock:
+            return self._group.references() if isinstance(self._group, Versioned) else {}
+
+    def kept(self) -> None:
+        """They are stored."""
+        with self._lock:
+            if isinstance(self._group, Versioned):
+                self._group.kept()
+
+    def recall(self, documents: Mapping[str, Any]) -> None:
+        """References as they were stored."""
+        with self._lock:
+            if isinstance(self._group, Versioned):
+                self._group.recall(documents)
+
     def __len__(self) -> int:
         """Series known."""
         return len(self._table)
 
     @property
     def _counts_zero(self) -> bool:
-        return self.rule.missing_data is MissingData.CLEAR and self.rule.kind is MetricKind.COUNT
+        return self._group is None and self.rule.missing_data is MissingData.CLEAR and self.rule.kind is MetricKind.COUNT
 
     def _rows(self, batch: SampleBatch, dropped: Counter[str]) -> tuple[Rows, Rows]:
         """Distinct rows of the batch and the positions they stand at."""
@@ -163,6 +209,12 @@ class RuleBank:
         if rows and isinstance(self._detector, Grouped):
             self._detector.introduce(rows, [self._table.labels(row) for row in rows])
 
+    @property
+    def _learned(self) -> Detector | GroupDetector:
+        one = self._detector if self._group is None else self._group
+        assert one is not None
+        return one
+
     def _reserve(self) -> None:
         for room in (self._state, self._alarms, self._intake):
             room.reserve(self._table.rows)
@@ -177,7 +229,7 @@ class RuleBank:
 
     def _beyond_chance(self, breach: Flags, rows: Rows, values: Floats, expected: Floats, volume: Mapping[str, float] | None) -> Flags:
         """Those departures that few events do not explain."""
-        few = np.flatnonzero(breach) if self.rule.kind in (MetricKind.COUNT, MetricKind.RATIO) else _NONE
+        few = np.flatnonzero(breach) if self._group is None and self.rule.kind in (MetricKind.COUNT, MetricKind.RATIO) else _NONE
         if not len(few):
             return breach
         if self.rule.kind is MetricKind.COUNT:
@@ -187,9 +239,11 @@ class RuleBank:
             breach[few] = unlikely_share(values[few], expected[few], events)
         return breach
 
-    def _judge(self, rows: Rows, times: Floats, values: Floats, volume: Mapping[str, float] | None, *, partial: bool) -> list[Finding]:
-        """Score measured samples and step the alarms."""
-        scores = self._detector.score_and_learn(rows, times, values, learn=not partial)
+    def _judge(self, rows: Rows, times: Floats, values: Floats, volume: Mapping[str, float] | None, scores: Scores | None, *, partial: bool) -> list[Finding]:
+        """Score measured samples, unless they are judged already, and step the alarms."""
+        if scores is None:
+            assert self._detector is not None
+            scores = self._detector.score_and_learn(rows, times, values, learn=not partial)
         counts, within = outside_dead_band(values, scores, self.rule.dead_band_absolute, self.rule.dead_band_relative)
         breach = self._beyond_chance(scores.ready & scores.breach & counts, rows, values, scores.expected, volume)
         # A series whose absence was claimed is back: that claim is over unless the value itself is wrong.
@@ -273,12 +327,13 @@ class RuleBank:
         return found
 
     def _claim(self, row: int) -> str:
-        return "SeriesAbsent" if self._state["absence"][row] else self._detector.reason
+        return "SeriesAbsent" if self._state["absence"][row] else self._learned.reason
 
     def _finding(self, row: int, state: SignalState, reason: str, at: float | None = None) -> Finding:
         seen = {name: _number(self._state[name][row]) for name in ("value", "score", "expected", "lower", "upper")}
         times, values = self._recent.of(row)
-        evidence = Evidence(self._query, times, values, seen["value"], seen["expected"], seen["lower"], seen["upper"], seen["score"], note=reason)
+        lines = self._group.lines(self._table.series(row)) if self._group is not None and state is SignalState.FIRING else ()
+        evidence = Evidence(self._query, times, values, seen["value"], seen["expected"], seen["lower"], seen["upper"], seen["score"], reason, lines)
         critical = bool(self._alarms.level[row]) and state is SignalState.FIRING
         judged = _number(self._state["judged_at"][row])
         return Finding(
@@ -294,6 +349,9 @@ class RuleBank:
     def _states(self) -> dict[str, int]:
         known = self._table.in_use()
         blind = np.isfinite(self._state["blind_since"][known])
+        if self._group is not None:
+            # It is there, and too little of it to say anything.
+            blind &= ~(self._state["warming"][known] & np.isnan(self._state["absent_since"][known]))
         count, warming = int(np.count_nonzero(blind)), int(np.count_nonzero(self._state["warming"][known] & ~blind))
         return {"warming": warming, "ready": len(known) - count - warming, "blind": count}
 
@@ -308,9 +366,12 @@ class RuleBank:
     def _release(self, rows: Rows) -> None:
         if not len(rows):
             return
+        if self._group is not None:
+            self._group.forget([self._table.series(row) for row in rows.tolist()])
         self._table.release(rows)
         for room in (self._detector, self._alarms, self._intake, self._recent):
-            room.forget(rows)
+            if room is not None:
+                room.forget(rows)
         self._state.reset(rows)
 
     @property
@@ -329,7 +390,7 @@ class RuleBank:
     def _snapshot(self) -> bytes:
         parts = {"state": self._state.used(), "alarms": self._alarms.used(), "intake": self._intake.used(), "recent": self._recent.used()}
         arrays = {f"{prefix}.{name}": array for prefix, columns in parts.items() for name, array in columns.items()}
-        arrays["detector"] = np.frombuffer(self._detector.snapshot(), dtype=np.uint8)
+        arrays["detector"] = np.frombuffer(self._learned.snapshot(), dtype=np.uint8)
         return pack(arrays, {"key": self.key, "series": self._table.dump(), "query": self._query})
 
     def restore(self, data: bytes) -> None:
@@ -344,11 +405,11 @@ class RuleBank:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"snapshot of rule {self.rule.name} is damaged: {error}") from error
         with self._lock:
-            self._detector, self._alarms, self._table = new._detector, new._alarms, new._table
+            self._detector, self._group, self._alarms, self._table = new._detector, new._group, new._alarms, new._table
             self._intake, self._recent, self._state, self._query = new._intake, new._recent, new._state, new._query
 
     def _fill(self, arrays: dict[str, NDArray[Any]], header: Mapping[str, Any]) -> None:
-        self._detector.restore(arrays.pop("detector").tobytes())
+        self._learned.restore(arrays.pop("detector").tobytes())
         self._state.replace(part(arrays, "state"))
         self._alarms.replace(part(arrays, "alarms"))
         self._intake.replace(part(arrays, "intake"))

@@ -124,3 +124,11 @@ def scattered(part: Scores, where: Flags) -> Scores:
         flags(part.recovered),
         None if part.changed is None else flags(part.changed),
     )
+
+
+def taken(scores: Scores, places: Rows) -> Scores:
+    """Those at these places."""
+    return Scores(
+        scores.score[places], scores.expected[places], scores.lower[places], scores.upper[places],
+        scores.ready[places], scores.breach[places], scores.critical[places], scores.recovered[places],
+    )  # fmt: skip

@@ -1,10 +1,9 @@
 """How far apart two samples' distributions are: PSI, KL and JS over bins at quantiles of the reference. Pure functions on batches of rows.
 
 Bins at the reference's quantiles bear outliers, where bins of equal width do not: one huge value would move every edge. Shares are smoothed by half a count a
-bin, so that an empty bin is a finite surprise. Neighbours: `drift` uses them on live series.
+bin, so that an empty bin is a finite surprise. Neighbours: `population` counts, `no_drift_law` says what chance reaches.
 
-Sources: Kullback and Leibler, Ann. Math. Stat. 22 (1951); Lin, IEEE Trans. Inf. Theory 37 (1991) for JS; Yurdakul, "Statistical Properties of
-Population Stability Index" (2018) for the law of PSI without drift, (1/n + 1/m) times chi-square with bins - 1 degrees of freedom.
+Sources: Kullback and Leibler, Ann. Math. Stat. 22 (1951); Lin, IEEE Trans. Inf. Theory 37 (1991) for JS.
 """
 
 from __future__ import annotations
@@ -12,14 +11,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aiops.domain.series import Floats
 
 METHODS = ("psi", "kl", "js")
-# KL is half, and JS an eighth (in nats; here in bits) of PSI for small differences: all three are the same quadratic form to second order.
-_SHARE_OF_PSI = {"psi": 1.0, "kl": 0.5, "js": 0.125 / math.log(2.0)}
-_SIGMAS_999 = 3.0902
 
 
 def quantile_edges(reference: Floats, bins: int) -> Floats:
@@ -64,17 +59,6 @@ def _kl(p: Floats, q: Floats) -> Floats:
     return np.asarray(np.sum(p * np.log(p / q), axis=1))
 
 
-def chance_level(method: str, bins: int, reference_size: Floats, current_size: Floats) -> Floats:
-    """What the divergence exceeds once in a thousand times without any drift, for (effective) sample sizes of shape (rows,).
-
-    The chi-square quantile is Wilson and Hilferty's approximation (PNAS 17, 1931), good to a few per cent from three bins on.
-    """
-    freedom = max(bins - 1, 1)
-    spread = 2.0 / (9.0 * freedom)
-    quantile = freedom * (1.0 - spread + _SIGMAS_999 * math.sqrt(spread)) ** 3
-    return np.asarray(_SHARE_OF_PSI[method] * quantile * (1.0 / reference_size + 1.0 / current_size))
-
-
 def compare(method: str, reference: Floats, current: Floats, bins: int = 10) -> float:
     """Divergence of two one-dimensional samples; NaN if either has no finite value."""
     if method not in METHODS:
@@ -85,22 +69,3 @@ def compare(method: str, reference: Floats, current: Floats, bins: int = 10) -> 
         return math.nan
     edges = quantile_edges(reference[None, :], bins)
     return float(divergence(method, bin_shares(reference[None, :], edges), bin_shares(current[None, :], edges))[0])
-
-
-def autocorrelation(values: Floats) -> Floats:
-    """Correlation of neighbours in time, shape (rows,), for (rows, samples) in order of time; NaN is skipped; 0 where it is unknown, within 0..0.99."""
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        present = ~np.isnan(values)
-        size = np.maximum(present.sum(axis=1), 1)
-        # Scaled first, so that huge values do not overflow when squared.
-        scale = np.maximum(np.max(np.where(present, np.abs(values), 0.0), axis=1), np.finfo(np.float64).tiny)
-        scaled = np.where(present, values, 0.0) / scale[:, None]
-        centred = np.where(present, scaled - (scaled.sum(axis=1) / size)[:, None], 0.0)
-        power = np.sum(centred * centred, axis=1)
-        found = np.sum(centred[:, 1:] * centred[:, :-1], axis=1) / power
-    return np.asarray(np.clip(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0), 0.0, 0.99))
-
-
-def effective(size: NDArray[np.int64], correlation: Floats) -> Floats:
-    """How many independent samples `size` autocorrelated ones are worth (first-order law), at least 1."""
-    return np.asarray(np.maximum(size * (1.0 - correlation) / (1.0 + correlation), 1.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aiops.detect.groups import Measure
 from aiops.domain.series import Labels
 from aiops.domain.signal import Evidence, Severity, SignalState
 
@@ -31,10 +32,11 @@ class Observed:
     """One poll's outcome.
 
     `scored`: samples that were judged or learned from. `states`: how many known series are `warming`, `ready`, `blind` (absent or not
-    measured). `dropped`: samples that were not looked at, by reason.
+    measured). `dropped`: samples that were not looked at, by reason. `measures`: for our own metrics.
     """
 
     findings: tuple[Finding, ...]
     scored: int
     states: Mapping[str, int]
     dropped: Mapping[str, int]
+    measures: tuple[Measure, ...] = ()

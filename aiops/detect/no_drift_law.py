@@ -53,6 +53,28 @@ def law(places: Counts, bins: int) -> Law:
     return _matched(away, plain, number, memory)
 
 
+def law_of_cells(cells: Floats) -> Law:
+    """As `law`, of counts: (cells, bins), in order of time, each cell a stretch of it with any number of rows. Of fewer than eight cells that hold rows
+    nothing can be learned, and the rows are taken for independent.
+    """
+    sizes = cells.sum(axis=1)
+    cells, sizes = cells[sizes > 0.0], sizes[sizes > 0.0]
+    total = cells.sum(axis=0)
+    used = total > 0.0
+    plain = max(int(used.sum()) - 1, 1)
+    if len(cells) < 2 * MIN_WINDOWS:
+        return Law(1.0, float(plain), MIN_WINDOWS, 1.0)
+    memory = _memory(cells @ np.arange(cells.shape[1]) / sizes)
+    length = int(max(np.ceil(SHORTEST / sizes.mean()), np.ceil(1.0 + MEMORIES * (memory - 1.0)), len(cells) // MAX_WINDOWS))
+    number = max(len(cells) // length, MIN_WINDOWS)
+    length = min(length, len(cells) // number)
+    counts = cells[: number * length].reshape(number, length, -1).sum(axis=1)[:, used]
+    held = counts.sum(axis=1, keepdims=True)
+    share = total[used] / total.sum()
+    away = (counts / held - counts.sum(axis=0) / held.sum()) / np.sqrt(share) * np.sqrt(held)
+    return _matched(away, plain, number, max(memory * float(sizes.mean()), 1.0))
+
+
 def _matched(away: Floats, plain: int, number: int, memory: float) -> Law:
     """`away`: standardised shares of each window, (windows, bins). Never milder than the law of independent rows."""
     spread = away.T @ away / (number - 1)
@@ -67,11 +89,11 @@ def _matched(away: Floats, plain: int, number: int, memory: float) -> Law:
     return Law(max(mean, float(plain)) / freedom, freedom, number, memory)
 
 
-def _memory(places: Counts) -> float:
+def _memory(places: Counts | Floats) -> float:
     """Integrated autocorrelation time of the bins' ranks in rows, at least 1: pairs of lags are added while they are positive (Geyer, Stat. Sci. 7, 1992)."""
     centred = places - places.mean()
     power = float(centred @ centred)
-    if power == 0.0:
+    if power <= 1e-20 * max(float(places @ places), 1.0):  # constant, but for rounding
         return 1.0
     transformed = np.fft.rfft(centred, 2 * len(centred))
     found = np.fft.irfft(transformed * np.conj(transformed))[: len(centred) // 4] / power

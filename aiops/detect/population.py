@@ -55,7 +55,7 @@ class NumericReference:
         self._edges = np.unique(quantile_edges(present[None, :], bins)[0])
         places = self._place(values)
         self.counts = np.bincount(places, minlength=len(self._edges) + 2)
-        self.names = _spans(self._edges)
+        self.names = spans(self._edges)
         self._law = law(places, len(self.counts))
 
     def _place(self, values: Floats) -> Counts:
@@ -72,7 +72,7 @@ class NumericReference:
 
     def measure(self, values: Floats | Sequence[str | None]) -> Measured:
         """Compare a batch of at least one row."""
-        return _measured(self.names, self._law, self.counts, self.count(np.asarray(values, dtype=np.float64)))
+        return measured(self.names, self._law, self.counts, self.count(np.asarray(values, dtype=np.float64)))
 
 
 class CategoricalReference:
@@ -99,10 +99,11 @@ class CategoricalReference:
     def measure(self, values: Floats | Sequence[str | None]) -> Measured:
         """Compare a batch of at least one row."""
         counts = np.bincount(self._place([None if v is None else str(v) for v in values]), minlength=len(self.names))
-        return _measured(self.names, self._law, self.counts, counts)
+        return measured(self.names, self._law, self.counts, counts)
 
 
-def _measured(names: tuple[str, ...], chance: Law, before: Counts, now: Counts) -> Measured:
+def measured(names: tuple[str, ...], chance: Law, before: Counts, now: Counts) -> Measured:
+    """Two counts over the same bins (shape (bins,), named `names`); bins empty on both sides do not count."""
     used = (before + now) > 0
     reference, current = before[used], now[used]
     found = {method: float(divergence(method, _smoothed(reference), _smoothed(current))[0]) for method in ("psi", "kl", "js")}
@@ -118,7 +119,8 @@ def _smoothed(counts: Counts) -> Floats:
     return np.asarray((counts + 0.5) / (counts.sum() + 0.5 * len(counts)))[None, :]
 
 
-def _spans(edges: Floats) -> tuple[str, ...]:
+def spans(edges: Floats) -> tuple[str, ...]:
+    """Names of the bins that inner edges (at least one) make, and of the one for what is missing."""
     words = [f"{edge:.6g}" for edge in edges]
     spans = [f"≤ {words[0]}", *(f"{low} … {high}" for low, high in pairwise(words)), f"> {words[-1]}"]
     return (*spans, MISSING)

@@ -8,22 +8,32 @@ from typing import Any
 from aiops.detect.contract import Detector
 from aiops.detect.drift import Drift
 from aiops.detect.focus import Focus
+from aiops.detect.groups import GroupDetector
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.live_fleet import LiveFleet
 from aiops.detect.log_rate import LogErrorRate
 from aiops.detect.peers import Peers
 from aiops.detect.seasonal import SeasonalZ
 from aiops.detect.threshold import Threshold
-from aiops.domain.rule import Direction, MetricKind, Rule
+from aiops.domain.rule import Direction, LogQuery, MetricKind, Rule
 
 
 def build_detector(rule: Rule) -> Detector:
     """The detector of a rule. Raises ValueError naming what is unknown or wrong, and what is allowed."""
     make = BUILDERS.get(rule.detector.type)
     if make is None:
-        raise ValueError(f"rule {rule.name}: no detector {rule.detector.type!r}; allowed: {', '.join(sorted(BUILDERS))}")
+        raise ValueError(f"rule {rule.name}: no detector {rule.detector.type!r}; allowed: {', '.join(sorted({*BUILDERS, *GROUP_BUILDERS}))}")
     try:
         return make(rule.detector.parameters, rule.direction, rule.kind)
+    except TypeError as error:
+        raise ValueError(f"rule {rule.name}: detector {rule.detector.type}: {error}") from error
+
+
+def build_group(rule: Rule) -> GroupDetector | None:
+    """The detector of a rule if it is one that judges whole answers, else None. Raises ValueError naming what is wrong."""
+    make = GROUP_BUILDERS.get(rule.detector.type)
+    try:
+        return make(rule) if make is not None else None
     except TypeError as error:
         raise ValueError(f"rule {rule.name}: detector {rule.detector.type}: {error}") from error
 
@@ -60,9 +70,10 @@ def _isolation_forest(parameters: Mapping[str, Any], direction: Direction, kind:
     return ResidualForest(direction=direction, kind=kind, **parameters)
 
 
-def _drift(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
-    del direction, kind  # A distribution has no side.
-    return Drift(**parameters)
+def _drift(rule: Rule) -> GroupDetector:
+    # The counts of a log query are those of its window, whole: answers that overlap are not added up.
+    every = rule.query.window if isinstance(rule.query, LogQuery) else 0.0
+    return Drift(counter=rule.kind is MetricKind.COUNTER, every=every, **rule.detector.parameters)
 
 
 Builder = Callable[[Mapping[str, Any], Direction, MetricKind], Detector]
@@ -74,5 +85,7 @@ BUILDERS: Mapping[str, Builder] = {
     "peers": _peers,
     "logErrorRate": _log_rate,
     "isolationForest": _isolation_forest,
+}
+GROUP_BUILDERS: Mapping[str, Callable[[Rule], GroupDetector]] = {
     "drift": _drift,
 }

@@ -34,6 +34,7 @@ from aiops.pipeline.muting import Muting
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.orders import Orders, over
 from aiops.pipeline.poller import Poller
+from aiops.pipeline.references import References
 from aiops.pipeline.stage import Dropped, Passed
 from aiops.pipeline.storming import Storming
 from aiops.pipeline.triage import Triage, TriageResult, result
@@ -86,6 +87,7 @@ class Flow:
         self._rules: dict[str, Rule] = {}
         self._muting = Muting(parts.board, parts.store, parts.decider.placement)
         self._leftovers = Leftovers(parts.board, parts.observer)
+        self._references = References(parts.store, parts.observer)
         self._sight: dict[str, Signal] = {}
         self._delivering = threading.Lock()
         self._started = False
@@ -112,6 +114,7 @@ class Flow:
         p = self.parts
         with self._lock:
             new = p.observer.set_rules(rules)
+            self._safely("recall", lambda: self._references.recall(r for r in rules if r.name in new))
             p.decider.set_runbooks(runbooks)
             p.autonomy.set_runbooks(runbooks)
             old, self._rules = self._rules, {r.name: r for r in rules}
@@ -174,6 +177,7 @@ class Flow:
         skew = p.skews.get(rule.source)
         seen = p.watch.answered(rule.source, batch, p.clock.now(), skew() if skew else None)
         observed = p.observer.observe(polled.record)
+        self._safely("references", lambda: self._references.keep(rule))
         claims, told = (observed.record, observed.decisions) if isinstance(observed, Passed) else (None, ())
         found = claims.signals if claims is not None else ()
         for signal in found:
@@ -189,6 +193,13 @@ class Flow:
         if unseen is not None:
             self._leftovers.settled(rule)
         p.telemetry.observe("poll", p.clock.monotonic() - began, source=rule.source)
+
+    def _safely(self, task: str, do: Callable[[], None]) -> None:
+        """What can wait for the next time does not stop what cannot."""
+        try:
+            do()
+        except StoreError as error:
+            self._left(task, error)
 
     def _take_sight(self, seen: Iterable[Signal], decisions: Sequence[Decision] = (), others: Iterable[Signal] = ()) -> None:
         """Signals about sight are told by one transition only, so those that could not be stored wait for the next chance."""
@@ -277,6 +288,7 @@ class Flow:
     def on_run(self, execution: Execution) -> None:
         """The engine wrote progress: the incident follows, and people are told."""
         p = self.parts
+        self._references.ran(execution)
         with self._lock:
             incident = p.board.by_id(execution.plan.incident) or p.store.incident(execution.plan.incident)
             if incident is None:

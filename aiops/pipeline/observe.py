@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from aiops.correlate.topology import owner_of
 from aiops.detect.bank import RuleBank
 from aiops.detect.findings import Finding
+from aiops.detect.groups import Measure
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import ExpressionError, SourceError, StoreError, trimmed
 from aiops.domain.expression import Renderer
@@ -27,6 +29,7 @@ from aiops.ports.telemetry import Telemetry
 
 LOG_LINES = 5
 MAX_LABEL = 1024
+MAX_MEASURES = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class Observer:
             self._telemetry.count("series_scored", observed.scored, rule=rule.name)
         for reason, count in observed.dropped.items():
             self._telemetry.count("samples_dropped", count, rule=rule.name, reason=reason)
+        self._measures(rule, observed.measures)
         decisions: list[Decision] = []
         signals = []
         for finding in observed.findings:
@@ -114,6 +118,26 @@ class Observer:
             reason = "NoSeries" if len(batch) == 0 else "NothingChanged"
             return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason=reason),))
         return Passed(Claims(tuple(signals), observed.findings), tuple(decisions))
+
+    def _measures(self, rule: Rule, measures: Iterable[Measure]) -> None:
+        """What detectors measured, for our own metrics; of a bounded number of subjects."""
+        for measure in islice(measures, MAX_MEASURES):
+            target, _ = self.target(rule, measure.labels)
+            namespace, name = (target.namespace, target.name) if target is not None else ("", ", ".join(f"{k}={v}" for k, v in sorted(measure.labels.items())))
+            if measure.name == "drift_psi":
+                self._telemetry.gauge("drift_psi", measure.value, rule=rule.name, target_namespace=namespace, target_name=trimmed(name, 200))
+
+    def bank(self, rule: str) -> RuleBank | None:
+        """Of the rule in force of this name."""
+        return self._banks.get(rule)
+
+    def retrained(self, target: TargetRef, at: float) -> None:
+        """The model that serves this target was trained at `at` (Unix seconds)."""
+        for name, bank in list(self._banks.items()):
+            if bank.versioned:
+                for series, labels in bank.subjects():
+                    if self.target(self._rules[name], labels)[0] == target:
+                        bank.retrained(series, at)
 
     def not_taken(self, rule: Rule, claims: Claims) -> None:
         """The store could not take these: the bank tells them again with the next whole answer, about the same targets."""
@@ -139,7 +163,7 @@ class Observer:
         if isinstance(rule.query, LogQuery):
             kind = SignalKind.LOG
             if finding.state is SignalState.FIRING:
-                evidence = dataclasses.replace(evidence, lines=self._lines(rule, rule.query, labels, at))
+                evidence = dataclasses.replace(evidence, lines=evidence.lines or self._lines(rule, rule.query, labels, at))
         elif isinstance(rule.query, ObjectQuery):
             kind = SignalKind.FORECAST if rule.forecast else SignalKind.OBJECT
         # What is stored, shown and told of a series is bounded, as it is of an alert; the series is told apart by its hash.

@@ -204,12 +204,14 @@ DETECTOR_MEANINGS = {
     "logErrorRate.minimumCount": "fewer records than this are no burst",
     "logErrorRate.ratio": "times what is usual for the series",
     "isolationForest.trees": "trees in the forest",
-    "drift.method": "population stability index, Kullback-Leibler or Jensen-Shannon divergence",
-    "drift.warning": "from here on the signal is a warning",
-    "drift.critical": "from here on it is critical",
+    "drift.referenceMode": "the time just before the window; the first full stretch; or that, begun anew when the model was trained",
     "drift.reference": "how long a time is compared with",
-    "drift.window": "how long a recent time is compared",
-    "drift.bins": "pieces that the values are counted in",
+    "drift.window": "how long a recent time is compared; at least 50 rows must fall into it",
+    "drift.bins": "pieces that values are counted in, at quantiles of the reference",
+    "drift.psiWarning": "population stability index from which on the signal is a warning",
+    "drift.psiCritical": "from here on it is critical",
+    "drift.klWarning": "Kullback-Leibler divergence, in nats; the same",
+    "drift.klCritical": "the same",
 }
 
 

@@ -68,6 +68,7 @@ RULES = st.builds(
             DetectorSpec("fleet", {"false_alarms": 300.0}),
             DetectorSpec("logErrorRate", {"minimum_count": 5, "ratio": 2.0}),
             DetectorSpec("drift", {"reference": 600.0, "window": 300.0}),
+            DetectorSpec("drift", {"of": "categories", "over": ["workload"], "reference": 600.0, "window": 300.0, "reference_mode": "pinned"}),
         ]
     ),
 )

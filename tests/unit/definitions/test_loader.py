@@ -104,7 +104,7 @@ def test_logs_objects_and_detectors(tmp_path: Path) -> None:
         - name: drifting
           query: up
           severity: info
-          detector: {type: drift, method: js, warning: 0.2, critical: 0.4, reference: 1h, window: 5m, bins: 20}
+          detector: {type: drift, of: histogram, feature: name, psiWarning: 0.2, psiCritical: 0.4, reference: 1h, window: 5m, bins: 20}
         """),
         "  ",
     )
@@ -124,7 +124,10 @@ def test_logs_objects_and_detectors(tmp_path: Path) -> None:
         "z": 4.0, "season": 604800.0, "bucket": 3600.0, "minimum_samples": 5, "window": 10, "scale_floor": 0.1,
     }  # fmt: skip
     assert forest.detector.parameters == {"trees": 100, "window": 256, "score": 0.65}
-    assert drifting.detector.parameters == {"method": "js", "warning": 0.2, "critical": 0.4, "reference": 3600.0, "window": 300.0, "bins": 20}
+    assert drifting.detector.parameters == {
+        "of": "histogram", "over": [], "feature": "name", "about": "input", "reference_mode": "rolling", "reference": 3600.0, "window": 300.0, "bins": 20,
+        "psi_warning": 0.2, "psi_critical": 0.4, "kl_warning": 0.05, "kl_critical": 0.15, "chance": 0.0001,
+    }  # fmt: skip
 
 
 def test_a_whole_runbook(tmp_path: Path) -> None:
@@ -201,8 +204,8 @@ RULE_PROBLEMS = [
     ("detector: {type: seasonalZ, window: 1.5}", "5: rules[0].detector.window: must be a whole number, not 1.5"),
     ("detector: {type: seasonalZ, bucket: 2d}", "5: rules[0].detector: bucket must not be longer than season"),
     ("detector: {type: seasonalZ, window: 10}", "5: rules[0].detector: minimumSamples must not be greater than window"),
-    ("detector: {type: drift, warning: 0.5}", "5: rules[0].detector: critical must not be below warning"),
-    ("detector: {type: drift, method: chi}", "5: rules[0].detector.method: 'chi' is not allowed; allowed: psi, kl, js"),
+    ("detector: {type: drift, psiWarning: 0.5}", "5: rules[0].detector: critical must not be below warning"),
+    ("detector: {type: drift, of: pods}", "5: rules[0].detector.of: 'pods' is not allowed; allowed: values, histogram, categories"),
     ("direction: down", "5: rules[0]: direction contradicts the threshold"),
     ("target: {kind: Deploymnt, name: x}", "5: rules[0].target.kind: no kind 'Deploymnt'; allowed: ConfigMap"),
     ("target: {kind: Pod, name: '{{ value }}'}", "5: rules[0].target.name: unknown name 'value' in the template; allowed: labels"),

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from aiops.detect.contract import Detector, Scores
-from aiops.detect.drift import Drift
 from aiops.detect.fleet import Fleet
 from aiops.detect.focus import Focus
 from aiops.detect.isolation_forest import ResidualForest
@@ -34,7 +33,6 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "peers": Peers,
     "log-rate": lambda: LogErrorRate(minimum_count=20, ratio=3.0),
     "forest": lambda: ResidualForest(trees=20, window=32),
-    "drift": lambda: Drift(reference=1800.0, window=450.0),
 }
 FIELDS = ("score", "expected", "lower", "upper", "ready", "breach", "critical", "recovered")
 
