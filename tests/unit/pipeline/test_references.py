@@ -44,6 +44,6 @@ def test_versions_are_kept_and_found_again_without_a_snapshot(tmp_path: Path) ->
     stage.core.flow.parts.observer.retrained(CHECKOUT, at)
     stage.run(10)
     (checkout,) = [r for r in stage.store.real.value(document("drifting"))["references"].values() if r["current"] is None]
-    assert [(e["version"], e["rows"]) for e in checkout["earlier"]] == [(1, e["rows"]) for e in checkout["earlier"]]
+    assert [(e["version"], e["rows"] >= 100) for e in checkout["earlier"]] == [(1, True)]
     stage.run(120)
     assert [i for i in stage.incidents if i.active] == []
