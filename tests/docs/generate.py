@@ -219,7 +219,9 @@ def _json_type(schema: Mapping[str, Any]) -> str:
     options = [o for o in schema.get("anyOf", [schema]) if o.get("type") != "null"]
     first = options[0]
     if "pattern" in first:
-        return "rate, as `1/week`" if "/(" in first["pattern"] else "duration"
+        return "rate, as `1/week`" if "/(" in first["pattern"] else "duration" if "ms|s|m|h" in first["pattern"] else "text"
+    if first["type"] == "array":
+        return "list"
     if "enum" in schema:
         return " or ".join(schema["enum"])
     low, high = first.get("minimum", first.get("exclusiveMinimum")), first.get("maximum", first.get("exclusiveMaximum"))
