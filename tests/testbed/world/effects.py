@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from tests.testbed.world.curves import Curve, read_curve
 from tests.testbed.world.files import Fields
-from tests.testbed.world.services import Service
+from tests.testbed.world.services import ZONES, Service
 
 EFFECTS = (
     "load", "service-time", "errors", "memory-leak", "memory", "stuck", "release", "configuration", "stale-cache", "dependency", "node", "placement",
@@ -164,7 +164,7 @@ def _node(fields: Fields, _: Service) -> Effect:
     mode = fields.one_of("mode", ("not-ready", "slow", "unreachable"), "not-ready")
     most = 1000.0 if mode == "slow" else 1.0
     curve = _curve(fields, 1.0 if mode == "slow" else 0.0, 10.0 if mode == "slow" else 1.0, 0.0, most)
-    return Effect("node", curve, mode=mode, zone=fields.text("zone", ""), nodes=fields.count("nodes", 1, least=1, most=1000))
+    return Effect("node", curve, mode=mode, zone=fields.one_of("zone", ("any", *ZONES), ""), nodes=fields.count("nodes", 1, least=1, most=1000))
 
 
 def _placement(fields: Fields, service: Service) -> Effect:

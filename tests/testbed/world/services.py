@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 from tests.testbed.world.files import Fields, WorldFileError, documents
 
 _DAY = 86400.0
+ZONES = ("zone-a", "zone-b", "zone-c")
+"""Those of the testbed's nodes, by turns; in memory too."""
+_LABEL = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,8 @@ def read_services(folders: Sequence[Path]) -> tuple[Service, ...]:
         found[service.key] = service
     for fields, service in read:
         for dependency in service.dependencies:
+            if dependency.service == service.key:
+                raise fields.wrong("dependencies", f"{service.name} cannot call itself; something outside of the world is `external: true`")
             if dependency.service is not None and dependency.service not in found:
                 there = ", ".join(f"{namespace}/{name}" for namespace, name in sorted(found))
                 raise fields.wrong("dependencies", f"there is no service {'/'.join(dependency.service)}; there are: {there}")
@@ -179,11 +185,24 @@ def _service(fields: Fields) -> Service:
         zones=fields.names("zones"),
     )
     fields.done()
-    if len(service.zones) == 1 or len(set(service.zones)) < len(service.zones):
-        raise fields.wrong("zones", "must be two zones or more, each once: the first one takes the traffic")
+    _check(fields, service)
+    return service
+
+
+def _check(fields: Fields, service: Service) -> None:
+    """What no single key can tell. Raises WorldFileError."""
+    if len(service.zones) == 1 or len(set(service.zones)) < len(service.zones) or not set(service.zones) <= set(ZONES):
+        raise fields.wrong("zones", f"must be two of {', '.join(ZONES)} or more, each once: the first one takes the traffic")
     if service.zones and service.queue:
         raise fields.wrong("zones", "messages of a queue are directed by nobody: leave out queue or zones")
-    return service
+    if service.memory.base >= service.memory.limit:
+        raise fields.wrong("memory", f"base ({service.memory.base:g} bytes) must be below limit ({service.memory.limit:g}), or no container ever stays up")
+    names = [cache.name for cache in service.caches]
+    if len(set(names)) < len(names):
+        raise fields.wrong("caches", "each cache needs a name of its own")
+    wrong = next((key for key, value in service.labels.items() if not _LABEL.fullmatch(key) or (value and not _LABEL.fullmatch(value))), None)
+    if wrong is not None or "app" in service.labels:
+        raise fields.wrong("labels", "app is the service's name and not to be set" if wrong is None else f"{wrong!r} or its value is none that Kubernetes allows")
 
 
 def _load(parent: Fields) -> Load:
@@ -262,4 +281,6 @@ def _autoscaler(fields: Fields | None) -> Autoscaler | None:
         fields.count("minReplicas", 1, least=1), fields.count("maxReplicas", least=1), fields.count("utilization", 70, least=1, most=100)
     )
     fields.done()
+    if autoscaler.minimum > autoscaler.maximum:
+        raise fields.wrong("minReplicas", f"{autoscaler.minimum} is more than maxReplicas, {autoscaler.maximum}")
     return autoscaler
