@@ -32,6 +32,7 @@ from aiops.execution.executor import Executor
 from aiops.execution.settings import EngineSettings
 from aiops.pipeline.announce import Announcer, Courier, Route, channel_for
 from aiops.pipeline.autonomy import Autonomy
+from aiops.pipeline.backfill import Backfill
 from aiops.pipeline.board import Board
 from aiops.pipeline.commands import Commands
 from aiops.pipeline.decide import Decider, DeciderParts
@@ -134,11 +135,12 @@ def assemble(
     orders = Orders(parts, lambda: decider.runbooks)
     incidents = settings.incidents
     policy = FlowPolicy(resolve_after=incidents.resolve_after, flap_window=incidents.flap_window, max_flaps=incidents.flap_limit)
+    observer = Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry)
     flow = Flow(
         FlowParts(
             clock=o.clock, schedule=o.schedule, store=o.store, telemetry=o.telemetry, board=board,
             poller=Poller(o.sources, o.clock, o.telemetry),
-            observer=Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry),
+            observer=observer, backfill=Backfill(o.sources, observer, o.clock),
             triage=Triage(board, o.store, policy), decider=decider, autonomy=autonomy, orders=orders,
             announcer=Announcer(routes, dry_run=dry_run, external_url=settings.web.external_url),
             courier=Courier(o.store, o.notifier, o.clock, o.telemetry), watch=watch, storming=storming,

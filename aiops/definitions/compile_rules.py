@@ -16,6 +16,8 @@ from aiops.domain.signal import Severity
 
 SOURCE_TYPES: Mapping[str, str] = {"query": "prometheus", "logs": "elasticsearch", "objects": KUBERNETES}
 """Which type of source each kind of query asks."""
+BACKFILL = 7 * 86400.0
+"""What detectors of a series' own past learn from first, where the rule does not say: each hour of the week once."""
 
 
 def source_of(model: RuleModel, sources: Mapping[str, str] | None) -> Meant:
@@ -50,10 +52,17 @@ def compile_rule(model: RuleModel, source: str, file: str, line: int) -> Rule:
         labels=model.labels,
         summary=model.summary,
         inhibits=tuple(model.inhibits),
+        backfill=_backfill(model),
         forecast=model.forecast,
         file=file,
         line=line,
     )
+
+
+def _backfill(model: RuleModel) -> float:
+    if model.backfill is not None:
+        return model.backfill
+    return BACKFILL if model.detector.type in ("fleet", "focus") and model.query is not None else 0.0
 
 
 def _query(model: RuleModel) -> Query:

@@ -112,6 +112,9 @@ class RuleModel(Model):
     labels: Labels = Field(default_factory=dict)
     summary: Summary = ""
     forecast: bool = Field(default=False, description="what it claims is still to come: once a run's verification found the level good, the claim alone keeps no incident open")
+    backfill: Duration | None = Field(
+        default=None, description="a new rule first learns from so much of the past; default: 7d for fleet and focus, nothing for others"
+    )
     inhibits: list[Annotated[Labels, Field(min_length=1)]] = Field(
         default_factory=list, description="matchers of the signals on the same target that count for nothing while this one fires"
     )
@@ -123,6 +126,8 @@ class RuleModel(Model):
             raise ValueError(f"give exactly one of query, logs, objects (now: {', '.join(given) or 'none'})")
         if self.minimum_volume is not None and self.query is None:
             raise ValueError("minimumVolume goes with query only")
+        if self.backfill and self.query is None:
+            raise ValueError("backfill goes with query only")
         if self.detector.type == "threshold" and self.direction not in (None, "up" if self.detector.above is not None else "down"):
             raise ValueError("direction contradicts the threshold: leave it out, or write up for above, down for below")
         return self

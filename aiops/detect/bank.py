@@ -110,6 +110,18 @@ class RuleBank:
             self._release_old(batch.at)
         return Observed(tuple(findings), int(measured.sum()), self._states(), dict(dropped), judged.measures if judged is not None else ())
 
+    def teach(self, batch: SampleBatch, volume: Mapping[str, float] | None = None) -> None:
+        """Learn from a past answer as `observe` would, and claim nothing. Answers come in order of time, before the first one that is observed."""
+        with self._lock:
+            dropped: Counter[str] = Counter()
+            rows, keep = self._rows(batch, dropped)
+            accepted, values = self._intake.accept(rows, batch.times[keep], batch.values[keep], batch.at, dropped)
+            rows, times = rows[accepted], batch.times[keep][accepted]
+            measured = np.isfinite(values) & self._enough(rows, volume)
+            self._recent.add(rows, times, values)
+            rows, times, values = rows[measured], times[measured], values[measured]
+            self._remember(rows, times, values, self._detector.score_and_learn(rows, times, values, learn=not batch.partial))
+
     def firing(self) -> tuple[Finding, ...]:
         """What fires now, with fresh evidence."""
         with self._lock:

@@ -114,6 +114,7 @@ class Rule:
 
     Dead bands: a departure counts only if it exceeds both the absolute (in the value's unit) and the relative one (share of expected).
     `forecast`: what it claims is still to come, so after acting the level decides, not whether it still claims it.
+    `backfill`: so far back the source is asked before the rule first says anything.
     `minimum_volume` with `volume_query`: fewer events than that and the series is not judged.
     """
 
@@ -138,6 +139,7 @@ class Rule:
     labels: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
     inhibits: tuple[Mapping[str, str], ...] = ()
+    backfill: float = 0.0
     forecast: bool = False
     file: str = ""
     line: int = 0

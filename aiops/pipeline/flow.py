@@ -26,6 +26,7 @@ from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal
 from aiops.pipeline.announce import Announcer, Courier
 from aiops.pipeline.autonomy import Autonomy, Notice
+from aiops.pipeline.backfill import Backfill
 from aiops.pipeline.board import Board
 from aiops.pipeline.decide import Decider
 from aiops.pipeline.housekeeping import AUTONOMY_EVERY, GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY, Housekeeping
@@ -62,6 +63,7 @@ class FlowParts:
     board: Board
     poller: Poller
     observer: Observer
+    backfill: Backfill
     triage: Triage
     decider: Decider
     autonomy: Autonomy
@@ -176,6 +178,10 @@ class Flow:
         batch = polled.record.batch
         skew = p.skews.get(rule.source)
         seen = p.watch.answered(rule.source, batch, p.clock.now(), skew() if skew else None)
+        waits = p.backfill.step(rule)
+        if waits is not None:
+            self._take_sight(seen, (waits,))
+            return
         observed = p.observer.observe(polled.record)
         self._safely("references", lambda: self._references.keep(rule))
         claims, told = (observed.record, observed.decisions) if isinstance(observed, Passed) else (None, ())

@@ -18,6 +18,7 @@ from aiops.domain.errors import ExpressionError, SourceError, StoreError, trimme
 from aiops.domain.expression import Renderer
 from aiops.domain.ids import make_id
 from aiops.domain.rule import LogQuery, ObjectQuery, Rule
+from aiops.domain.series import SampleBatch
 from aiops.domain.signal import Signal, SignalKind, SignalState
 from aiops.domain.target import KINDS, TargetRef, valid_name
 from aiops.pipeline.poller import Polled
@@ -50,6 +51,7 @@ class Observer:
         self._banks: dict[str, RuleBank] = {}
         self._rules: dict[str, Rule] = {}
         self._targets: dict[tuple[str, str], TargetRef] = {}
+        self._learning: set[str] = set()
 
     def remember(self, signals: Iterable[Signal]) -> None:
         """Whom claims of our rules are about, after a restart or when nobody could take them."""
@@ -70,6 +72,7 @@ class Observer:
                 new.add(rule.name)
             kept[rule.name] = bank
         self._banks, self._rules = kept, {r.name: r for r in rules}
+        self._learning = {name for name in self._learning if name in kept and name not in new}
         self._targets = {key: target for key, target in list(self._targets.items()) if key[0] in kept}
         return frozenset(new)
 
@@ -84,13 +87,27 @@ class Observer:
     def save(self) -> None:
         """Snapshot every bank. Raises StoreError when a file cannot be written, after trying all."""
         failure: StoreError | None = None
-        for bank in list(self._banks.values()):
+        for bank in [bank for name, bank in list(self._banks.items()) if name not in self._learning]:
             try:
                 self._snapshots.save(snapshot_name(bank.rule), bank.snapshot())
             except StoreError as error:
                 failure = error
         if failure is not None:
             raise failure
+
+    def bank(self, rule: Rule) -> RuleBank | None:
+        """What the rule has learnt; None if another one of that name is in force."""
+        return self._banks.get(rule.name) if self._rules.get(rule.name) is rule else None
+
+    def learning(self, rule: Rule, *, under_way: bool) -> None:
+        """The past is being taught to this rule: half of it is no snapshot to go on from."""
+        (self._learning.add if under_way else self._learning.discard)(rule.name)
+
+    def teach(self, rule: Rule, batch: SampleBatch, volume: Mapping[str, float] | None) -> None:
+        """Learn from a past answer; nothing is claimed."""
+        bank = self.bank(rule)
+        if bank is not None:
+            bank.teach(batch, volume)
 
     def observe(self, polled: Polled) -> Passed[Claims] | Dropped:
         """Judge one batch. Dropped when nothing began, changed or ended."""
