@@ -79,7 +79,7 @@ class Backfill:
         return Decision(now, Stage.OBSERVE, rule.name, passed=False, reason=reason, detail=detail)
 
     def _of(self, rule: Rule, now: float) -> _Progress:
-        bank = self._observer.bank(rule)
+        bank = self._observer.bank(rule.name)
         known = self._progress.get(rule.name)
         if known is None or known.bank is not bank:
             step = rule.every * max(1, math.ceil(rule.backfill / rule.every / STEPS))

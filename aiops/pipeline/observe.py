@@ -95,18 +95,14 @@ class Observer:
         if failure is not None:
             raise failure
 
-    def bank(self, rule: Rule) -> RuleBank | None:
-        """What the rule has learnt; None if another one of that name is in force."""
-        return self._banks.get(rule.name) if self._rules.get(rule.name) is rule else None
-
     def learning(self, rule: Rule, *, under_way: bool) -> None:
         """The past is being taught to this rule: half of it is no snapshot to go on from."""
         (self._learning.add if under_way else self._learning.discard)(rule.name)
 
     def teach(self, rule: Rule, batch: SampleBatch, volume: Mapping[str, float] | None) -> None:
         """Learn from a past answer; nothing is claimed."""
-        bank = self.bank(rule)
-        if bank is not None:
+        bank = self.bank(rule.name)
+        if bank is not None and self._rules.get(rule.name) is rule:
             bank.teach(batch, volume)
 
     def observe(self, polled: Polled) -> Passed[Claims] | Dropped:
