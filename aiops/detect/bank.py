@@ -113,6 +113,10 @@ class RuleBank:
     def teach(self, batch: SampleBatch, volume: Mapping[str, float] | None = None) -> None:
         """Learn from a past answer as `observe` would, and claim nothing. Answers come in order of time, before the first one that is observed."""
         with self._lock:
+            if self._detector is None:
+                if self._group is not None:
+                    self._group.assess(batch, learn=not batch.partial)
+                return
             dropped: Counter[str] = Counter()
             rows, keep = self._rows(batch, dropped)
             accepted, values = self._intake.accept(rows, batch.times[keep], batch.values[keep], batch.at, dropped)
