@@ -38,12 +38,17 @@ UNCOUNTED = (
     "property/test_crash.py",
 )  # fmt: skip
 
+# Pure arithmetic that shares nothing, and long: test by test, so that no process is left alone with a file of minutes at the end.
+SINGLY = tuple(f"scenarios/test_{name}.py" for name in ("faults", "hands_off", "remediation", "shipped_tests"))
+
 
 class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
-    """Work for `pytest -n`: a file at a time, and the files of a group together."""
+    """Work for `pytest -n`: a file at a time, the files of a group together, and those of `SINGLY` test by test."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if _within(file, SINGLY):
+            return nodeid
         return next((name for name, parts in GROUPS.items() if _within(file, parts)), file)
 
 
