@@ -73,6 +73,8 @@ class Poller:
         source = self._sources.metrics.get(rule.source)
         if source is None:
             raise SourceError(rule.source, "NotConfigured", f"rule {rule.name} counts events at a source that answers no PromQL")
+        if not batch.labels:
+            return {}  # there is nothing that events could stand behind
         return match_volume(batch.labels, source.instant(rule.volume_query, now))
 
 

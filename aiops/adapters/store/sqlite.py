@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from aiops.domain.errors import StoreError
 
 BUSY_SECONDS = 10.0
 _READERS = 4
+_PLAIN = "without_transaction"
 
 _TEXTS = {
     "disk is full": "the disk is full; nothing of this change was written",
@@ -63,7 +64,8 @@ class SqliteDatabase:
         if not self._memory:
             _make_file(Path(str(url.database)), create=create)
         self._writer = self._engine(url, reader=False)
-        self._reader = self._writer if self._memory else self._engine(url, reader=True)
+        # In memory the lock alone keeps a picture consistent: there is nobody else, so a transaction for reading would only cost.
+        self._reader = self._writer.execution_options(**{_PLAIN: True}) if self._memory else self._engine(url, reader=True)
         self._watch_lock = threading.Lock()
         self._watch: sqlite3.Connection | None = None
         self._only: sqlite3.Connection | None = None
@@ -88,7 +90,8 @@ class SqliteDatabase:
                 self._only = connection
 
         def _begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
+            if not connection.get_execution_options().get(_PLAIN):
+                connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
 
         event.listen(engine, "connect", on_connect)
         event.listen(engine, "begin", _begin)
@@ -108,11 +111,11 @@ class SqliteDatabase:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent picture."""
-        if self._memory:
-            with self.writing() as connection:
-                yield connection
-            return
-        self._must_be_open()
+        with self._lock if self._memory else nullcontext():
+            self._must_be_open()
+            yield from self._read()
+
+    def _read(self) -> Iterator[Connection]:
         try:
             with self._reader.begin() as connection:
                 yield connection

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aiops.adapters.memory_prometheus import MemoryPrometheus
+from aiops.domain.rule import PromQuery
 from aiops.domain.series import Labels, SampleBatch, series_id
 from aiops.pipeline.poller import match_volume
 from aiops.pipeline.stage import Dropped, Passed
@@ -69,3 +71,19 @@ def test_too_few_events_are_no_claim(tmp_path: Path) -> None:
     stage.load["checkout"] = 99.0
     stage.run(60)
     assert stage.incidents == [], stage.told()
+
+
+def test_without_series_nobody_asks_for_their_volume(stage: Stage) -> None:
+    poller, rule, asked = stage.core.flow.parts.poller, stage.core.flow._rules["busy"], []
+
+    class Asked(MemoryPrometheus):
+        def instant(self, query: str, at: float) -> SampleBatch:
+            asked.append(query)
+            return super().instant(query, at)
+
+    poller._sources = replace(poller._sources, metrics={"prometheus": Asked("prometheus", stage.samples)})
+    for query in ("load", "nothing"):
+        polled = poller.poll(replace(rule, query=PromQuery(query), volume_query="vector(7)"))
+        assert isinstance(polled, Passed)
+        assert polled.record.volume == ({series_id(one): 7.0 for one in polled.record.batch.labels})
+    assert asked == ["load", "vector(7)", "nothing"]
