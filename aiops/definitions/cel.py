@@ -26,6 +26,7 @@ MATCH: Mapping[str, str] = {
     "incident.ageSeconds": "double",
     "incident.signals": "int",
     "incident.tried": "list(string)",
+    "incident.summaries": "list(string)",
     "incident.forecast": "bool",
     "target.kind": "string",
     "target.namespace": "string",
@@ -40,6 +41,10 @@ MATCH: Mapping[str, str] = {
     "target.rolling": "bool",
     "target.settledSeconds": "double",
     "target.ownedBy": "string",
+    "target.crashes": "list(string)",
+    "target.crashCauses": "list(string)",
+    "target.configChanges": "list(string)",
+    "target.probeChanged": "bool",
     "target.exists": "bool",
     "cluster.unreadyNodes": "int",
 }

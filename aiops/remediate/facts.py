@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from aiops.domain.errors import trimmed
 from aiops.domain.incident import Incident
 from aiops.domain.signal import SignalKind
 from aiops.domain.target import JsonObject, TargetRef
+from aiops.remediate.crashes import config_changes, crashes, probe_changed
 from aiops.remediate.objects import ClusterObjects, condition, labels, wanted_replicas
 from aiops.remediate.ownership import replicas_owner
 from aiops.remediate.releases import UNKNOWN_AGE, running_release
 from aiops.remediate.rollouts import rolling, settled
+
+_MOST_SUMMARIES = 10
 
 
 def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident, now: float, tried: Sequence[str] = ()) -> dict[str, Any]:
@@ -27,6 +31,7 @@ def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident,
     obj = objects.target
     release = running_release(objects, now)
     owner = replicas_owner(objects)
+    causes, lines = crashes(objects, now)
     status: JsonObject = (obj or {}).get("status") or {}
     daemons = target.kind == "DaemonSet"
     return {
@@ -37,6 +42,7 @@ def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident,
         "incident.ageSeconds": max(0.0, now - incident.opened_at),
         "incident.signals": len(incident.firing),
         "incident.tried": list(tried),
+        "incident.summaries": _summaries(incident),
         "incident.forecast": bool(incident.firing) and all(s.kind is SignalKind.FORECAST for s in incident.firing),
         "target.kind": target.kind,
         "target.namespace": target.namespace,
@@ -51,9 +57,17 @@ def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident,
         "target.rolling": obj is not None and rolling(obj),
         "target.settledSeconds": settled(obj, now) if obj is not None else UNKNOWN_AGE,
         "target.ownedBy": owner.name if owner is not None else "",
+        "target.crashes": lines,
+        "target.crashCauses": causes,
+        "target.configChanges": config_changes(objects, now),
+        "target.probeChanged": probe_changed(objects, release),
         "target.exists": obj is not None,
         "cluster.unreadyNodes": sum(not _ready(node) for node in objects.nodes),
     }
+
+
+def _summaries(incident: Incident) -> list[str]:
+    return list(dict.fromkeys(trimmed(s.summary, 200) for s in incident.firing if s.summary))[:_MOST_SUMMARIES]
 
 
 def _wanted(target: TargetRef, obj: JsonObject | None) -> int:

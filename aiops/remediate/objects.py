@@ -5,7 +5,7 @@ Neighbours: `facts`, `ownership` and the guards read it; `pipeline.decide` calls
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,8 @@ class ClusterObjects:
     rollouts: tuple[JsonObject, ...] = ()
     """ReplicaSets that an Argo Rollout made from the target's template: it refers to the Deployment as its `workloadRef`."""
     nodes: tuple[JsonObject, ...] = ()
+    configs: tuple[JsonObject, ...] = ()
+    """ConfigMaps that the target's pods read, without what they hold."""
 
 
 def gather(target: TargetRef, find: Find, objects: Objects) -> ClusterObjects:
@@ -49,7 +51,15 @@ def gather(target: TargetRef, find: Find, objects: Objects) -> ClusterObjects:
     uids = {uid for parent in parents if (uid := meta(parent).get("uid")) is not None}
     pods = [p for p in objects("Pod", target.namespace) if any(o.get("controller") and o.get("uid") in uids for o in meta(p).get("ownerReferences") or ())]
     scalers = [a for a in objects("HorizontalPodAutoscaler", target.namespace) if scales(a, target)]
-    return ClusterObjects(obj, namespace, revisions, tuple(pods), tuple(scalers), _rolled(obj, kept), nodes)
+    names = config_names((obj.get("spec") or {}).get("template") or {})
+    configs = tuple(c for name in names if (c := find(TargetRef("ConfigMap", target.namespace, name, target.context))) is not None)
+    return ClusterObjects(obj, namespace, revisions, tuple(pods), tuple(scalers), _rolled(obj, kept), nodes, configs)
+
+
+def config_names(template: JsonObject) -> tuple[str, ...]:
+    """The ConfigMaps that a pod template reads: as environment, as values of it, as volumes."""
+    spec = template.get("spec") or {}
+    return tuple(dict.fromkeys(str(name) for reference in _references(spec) if (name := (reference or {}).get("name"))))
 
 
 def controls(owner: JsonObject, obj: JsonObject) -> bool:
@@ -117,3 +127,12 @@ def scales(autoscaler: JsonObject, target: TargetRef) -> bool:
     reference = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
     group = str(reference.get("apiVersion") or "apps/v1").rpartition("/")[0]
     return (reference.get("kind"), reference.get("name"), group) == (target.kind, target.name, "apps")
+
+
+def _references(spec: JsonObject) -> Iterator[Mapping[str, Any] | None]:
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        yield from (source.get("configMapRef") for source in container.get("envFrom") or ())
+        yield from ((variable.get("valueFrom") or {}).get("configMapKeyRef") for variable in container.get("env") or ())
+    for volume in spec.get("volumes") or ():
+        yield volume.get("configMap")
+        yield from (source.get("configMap") for source in (volume.get("projected") or {}).get("sources") or ())

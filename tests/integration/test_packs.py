@@ -152,6 +152,7 @@ class Watch:
             "incident.ageSeconds": now - incident.opened_at,
             "incident.signals": len(incident.firing),
             "incident.tried": [],
+            "incident.summaries": [],
             "incident.forecast": False,
             "target.kind": target.kind,
             "target.namespace": target.namespace,
@@ -166,6 +167,10 @@ class Watch:
             "target.settledSeconds": now - since,
             "target.rolling": False,
             "target.ownedBy": "",
+            "target.crashes": [],
+            "target.crashCauses": [],
+            "target.configChanges": [],
+            "target.probeChanged": False,
             "target.exists": service is not None,
             "cluster.unreadyNodes": 0,
         }

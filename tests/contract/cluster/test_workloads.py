@@ -159,7 +159,7 @@ def test_a_bad_image_stops_the_rollout_and_the_old_pods_serve_on(bench: Bench):
 
 def test_a_crash_loop_counts_restarts(bench: Bench):
     body = workload(bench, replicas=1)
-    body["spec"]["template"]["metadata"]["annotations"] = {"testbed.aiops/state": "CrashLoopBackOff", "testbed.aiops/back-off": "1s"}
+    body["spec"]["template"]["metadata"]["annotations"] = {"testbed.aiops/state": "CrashLoopBackOff", "testbed.aiops/back-off": "1s", "testbed.aiops/exit-code": "143"}
     bench.writer.create("Deployment", bench.namespace, body)
 
     def looping() -> Any:
@@ -171,7 +171,7 @@ def test_a_crash_loop_counts_restarts(bench: Bench):
 
     container = bench.until("two restarts", looping)
     assert container["state"]["waiting"]["reason"] == "CrashLoopBackOff"
-    assert container["lastState"]["terminated"]["exitCode"] == 1
+    assert container["lastState"]["terminated"]["exitCode"] == 143
     assert not container["ready"]
     selector = "reason=BackOff,type=Warning"
     events = bench.until("it is told", lambda: bench.reader.list("Event", bench.namespace, field_selector=selector).items)

@@ -18,6 +18,7 @@ FACTS: dict[str, Any] = {
     "incident.ageSeconds": 31.0,
     "incident.signals": 2,
     "incident.tried": [],
+    "incident.summaries": [],
     "incident.forecast": False,
     "target.kind": "Deployment",
     "target.namespace": "shop",
@@ -32,6 +33,10 @@ FACTS: dict[str, Any] = {
     "target.rolling": False,
     "target.settledSeconds": 3600.0,
     "target.ownedBy": "",
+    "target.crashes": [],
+    "target.crashCauses": [],
+    "target.configChanges": [],
+    "target.probeChanged": False,
     "target.exists": True,
     "cluster.unreadyNodes": 0,
 }

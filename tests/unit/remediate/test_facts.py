@@ -21,6 +21,7 @@ def test_a_healthy_workload() -> None:
         "incident.ageSeconds": 60.0,
         "incident.signals": 3,
         "incident.tried": [],
+        "incident.summaries": ["b is up", "a is up", "c is up"],
         "incident.forecast": False,
         "target.kind": "Deployment",
         "target.namespace": "shop",
@@ -35,6 +36,10 @@ def test_a_healthy_workload() -> None:
         "target.rolling": False,
         "target.settledSeconds": 58.0,
         "target.ownedBy": "",
+        "target.crashes": [],
+        "target.crashCauses": [],
+        "target.configChanges": [],
+        "target.probeChanged": False,
         "target.exists": True,
         "cluster.unreadyNodes": 0,
     }

@@ -2,7 +2,7 @@
 
 What a pod does is chosen by annotations (usually in a pod template), the same ones that the testbed's fake kubelets follow:
 `testbed.aiops/ready-after` ("3s"), `testbed.aiops/state` (NotReady, CrashLoopBackOff, OOMKilled, ImagePullBackOff),
-`testbed.aiops/run-for` (how long a failing container runs: 1 s, 5 s for OOM), `testbed.aiops/back-off` (then waits: 5 s).
+`testbed.aiops/run-for` (how long a failing container runs: 1 s, 5 s for OOM), `testbed.aiops/back-off` (then waits: 5 s), `testbed.aiops/exit-code` (of a crash: 1).
 Taking the annotation away lets the pod recover. A pod of a Job succeeds once it has run for `run-for` (1 s). Neighbours: `manager` calls it for each pod that changed or fell due.
 """
 
@@ -165,7 +165,8 @@ class Kubelet:
         for container in pod["spec"]["containers"]:
             new = {**_FRESH, **old.get(container["name"], {}), "name": container["name"], "image": container["image"], "ready": ready}
             if crashed:
-                ended = {"exitCode": 137 if crashed == "OOMKilled" else 1, "reason": crashed, "startedAt": at, "finishedAt": at}
+                code = int(annotations_of(pod).get(f"{PREFIX}exit-code", "1"))
+                ended = {"exitCode": 137 if crashed == "OOMKilled" else code, "reason": crashed, "startedAt": at, "finishedAt": at}
                 new["lastState"] = {"terminated": ended}
             if wait:
                 new |= {"started": False, "state": {"waiting": {"reason": wait, "message": f"{wait}: container={container['name']}"}}}
