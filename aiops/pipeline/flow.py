@@ -1,7 +1,7 @@
-"""The flow: schedules the polls, runs the stages in order, and stores what they decided and what follows from it in one transaction.
+"""The flow: schedules the polls and runs the stages in order.
 
-Neighbours: `app` builds it and gives it rules; the stages are `poller`, `observe`, `triage`, `decide` and `announce`; `commands` and
-`housekeeping` run beside it; `muting` and `leftovers` are asked on the way. Triage to announce hold one lock: they are arithmetic, one transaction, and no waiting.
+Neighbours: `app` builds it and gives it rules; the stages are `poller`, `observe`, `triage`, `decide` and `announce`; `transactions` stores what they
+decided and what follows from it; `commands` and `housekeeping` run beside it; `leftovers` is asked on the way. Triage to announce hold one lock: they are arithmetic, one transaction, and no waiting.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from aiops.correlate.incident_flow import Flow as Change
 from aiops.correlate.incident_flow import mitigating, run_ended
 from aiops.domain.command import Command
 from aiops.domain.decision import Decision
-from aiops.domain.errors import AiopsError, StoreError
+from aiops.domain.errors import StoreError
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident, IncidentState
-from aiops.domain.message import Message
 from aiops.domain.rule import Rule
 from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal
@@ -31,13 +30,13 @@ from aiops.pipeline.board import Board
 from aiops.pipeline.decide import Decider
 from aiops.pipeline.housekeeping import AUTONOMY_EVERY, GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY, Housekeeping
 from aiops.pipeline.leftovers import Leftovers
-from aiops.pipeline.muting import Muting
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.orders import Orders, over
 from aiops.pipeline.poller import Poller
 from aiops.pipeline.references import References
 from aiops.pipeline.stage import Dropped, Passed
 from aiops.pipeline.storming import Storming
+from aiops.pipeline.transactions import Transactions
 from aiops.pipeline.triage import Triage, TriageResult, result
 from aiops.pipeline.watchfulness import Watchfulness
 from aiops.ports.clock import Clock
@@ -47,8 +46,6 @@ from aiops.ports.storage import Changes, Store
 from aiops.ports.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
-# Changes after which runbooks are looked at again at once; what else may matter (time, cooldowns) is looked at each RECONSIDER seconds.
-MATTERS = {"Opened", "Reopened", "SignalAdded", "SignalCleared", "SeverityRaised", "SeverityLowered", "FiringAgain", "RunEnded"}
 RECONSIDER = 5.0
 
 
@@ -87,7 +84,7 @@ class Flow:
         self.parts = parts
         self._lock = threading.RLock()
         self._rules: dict[str, Rule] = {}
-        self._muting = Muting(parts.board, parts.store, parts.decider.placement)
+        self._transactions = Transactions(parts)
         self._leftovers = Leftovers(parts.board, parts.observer)
         self._references = References(parts.store, parts.observer)
         self._sight: dict[str, Signal] = {}
@@ -122,7 +119,7 @@ class Flow:
             old, self._rules = self._rules, {r.name: r for r in rules}
             # Claims of a bank that was replaced cannot clear: the new one says what of them stands.
             self._leftovers.renewed(new & old.keys(), p.clock.now())
-            self._muting.inhibits = {r.name: r.inhibits for r in rules if r.inhibits}
+            self._transactions.muting.inhibits = {r.name: r.inhibits for r in rules if r.inhibits}
         p.telemetry.gauge("rules_loaded", len(rules))
         for mode in ("observe", "suggest", "approve", "auto"):
             p.telemetry.gauge("runbooks_loaded", sum(r.mode.value == mode for r in runbooks), mode=mode)
@@ -135,7 +132,7 @@ class Flow:
             try:
                 self._expire_unknown()
             except StoreError as error:  # the definitions are in force all the same
-                self._left("expire", error)
+                self._transactions.left("expire", error)
 
     def start(self) -> None:
         """Load what the last run left, and schedule everything. Runs of a former process are taken over by the engine's own tick."""
@@ -205,7 +202,7 @@ class Flow:
         try:
             do()
         except StoreError as error:
-            self._left(task, error)
+            self._transactions.left(task, error)
 
     def _take_sight(self, seen: Iterable[Signal], decisions: Sequence[Decision] = (), others: Iterable[Signal] = ()) -> None:
         """Signals about sight are told by one transition only, so those that could not be stored wait for the next chance."""
@@ -224,7 +221,7 @@ class Flow:
             return
         with self._lock:
             now = self.parts.clock.now()
-            self._commit(self.parts.triage.take(signals, now) if signals else TriageResult((), ()), now, decisions)
+            self._transactions.commit(self.parts.triage.take(signals, now) if signals else TriageResult((), ()), now, decisions)
 
     # What time brings
 
@@ -235,7 +232,7 @@ class Flow:
         with self._lock:
             outcome = p.triage.tick(tuple(p.board), now)
             if outcome.triaged or outcome.decisions:
-                self._commit(outcome, now)
+                self._transactions.commit(outcome, now)
         p.decider.run_due()
         # A channel that is slow must not be asked by a queue that grows each second.
         if self._delivering.acquire(blocking=False):
@@ -252,14 +249,14 @@ class Flow:
         self._expire_unknown()
         with self._lock:
             now = self.parts.clock.now()
-            self._mute(now)
+            self._transactions.mute(now)
             self._catch_up()
         for incident in tuple(self.parts.board):
             # The lock is let go of between incidents: with many of them, claims and progress need not wait for all.
             with self._lock:
                 current = self.parts.board.by_id(incident.id)
                 if current is not None:
-                    self._decide_safely(current, self.parts.clock.now())
+                    self._transactions.decide_safely(current, self.parts.clock.now())
 
     def _catch_up(self) -> None:
         """Runs that ended while nobody could write that down: a crash, or the store failing, between the two transactions."""
@@ -307,8 +304,8 @@ class Flow:
             else:
                 change = mitigating(incident, execution, now)
             if change.changes:
-                self._commit(result((change,)), now, run=execution)
-            elif messages := self._messages(incident, now, execution):
+                self._transactions.commit(result((change,)), now, run=execution)
+            elif messages := self._transactions.messages(incident, now, execution):
                 p.store.write(Changes(messages=messages))
                 p.announcer.keep(messages)
             if execution.state is ExecutionState.DONE:
@@ -316,7 +313,7 @@ class Flow:
                     self.take(over(p.board.by_id(incident.id) or incident, now))
                     self._notify(p.autonomy.ran(execution))
                 except StoreError as error:  # the next look sees the same
-                    self._left("autonomy", error, incident.id)
+                    self._transactions.left("autonomy", error, incident.id)
 
     def autonomy(self, command: Command) -> tuple[bool, str]:
         """A person promotes or demotes a runbook: (accepted, words)."""
@@ -348,98 +345,8 @@ class Flow:
             if incident is None:
                 return None
             changed = change(incident, now)
-            self._commit(result((changed,)), now)
+            self._transactions.commit(result((changed,)), now)
             return changed
-
-    # One transaction
-
-    def _commit(self, outcome: TriageResult, now: float, decisions: Iterable[Decision] = (), run: Execution | None = None) -> None:
-        p, outcome = self.parts, self._muting.marked(outcome, now)
-        incidents = [t.incident for t in outcome.triaged]
-        signals = [(t.incident.id, s) for t in outcome.triaged for s in t.signals] + [("", s) for s in outcome.dropped]
-        all_decisions = (*decisions, *outcome.decisions)
-        messages = [m for t in outcome.triaged for m in self._messages(t.incident, now, run)]
-        changes = Changes(signals=tuple(signals), incidents=tuple(incidents), decisions=all_decisions, messages=tuple(messages))
-        if not changes.empty:
-            began = p.clock.monotonic()
-            p.store.write(changes)
-            p.telemetry.observe("store_write", p.clock.monotonic() - began)
-        p.announcer.keep(messages)
-        for decision in all_decisions:
-            p.telemetry.count("decisions", stage=decision.stage.value, passed=str(decision.passed).lower(), reason=decision.reason)
-        for triaged in outcome.triaged:
-            p.board.put(triaged.incident)
-            self._note(triaged.incident, triaged.changes, now)
-        if outcome.triaged:
-            self._follow(outcome, now)
-
-    def _follow(self, outcome: TriageResult, now: float) -> None:
-        """What the changes lead to. They are stored: an error here must not look as if they were not."""
-        p = self.parts
-        try:
-            self._mute(now)
-        except StoreError as error:
-            self._left("mute", error)
-        for triaged in outcome.triaged:
-            current = p.board.get(triaged.incident.fingerprint)
-            if current is not None and MATTERS.intersection(triaged.changes):
-                self._decide_safely(current, now)
-
-    def _decide_safely(self, incident: Incident, now: float) -> None:
-        """One incident that cannot be decided on does not keep the others waiting."""
-        try:
-            self._decide(incident, now)
-        except AiopsError as error:
-            self._left("decide", error, incident.id)
-
-    def _left(self, task: str, error: AiopsError, incident: str = "") -> None:
-        """It is logged and counted, and `reconsider` tries again."""
-        self.parts.telemetry.count("task_errors", task=task)
-        log.error("left for the next look", task=task, incident=incident, exc_info=error)
-
-    def _note(self, incident: Incident, changes: Sequence[str], now: float) -> None:
-        telling = [c for c in changes if c != "EvidenceUpdated"]
-        if not telling:
-            return
-        self.parts.telemetry.count("incidents", state=incident.state.value)
-        if not incident.active and incident.resolved_at is not None:
-            self.parts.telemetry.observe("incident_resolved", now - incident.opened_at, severity=incident.severity.value)
-        log.info("incident", incident=incident.id, title=incident.title, state=incident.state.value, changes=telling)
-
-    def _messages(self, incident: Incident, now: float, run: Execution | None = None) -> tuple[Message, ...]:
-        """What is to be told of it now, with this run or its newest. Of a muted one only that it is over, where people know of it."""
-        announcer = self.parts.announcer
-        if (incident.silenced_by or incident.inhibited_by) and (incident.active or not announcer.told(incident.id)):
-            return ()
-        if run is None:
-            run = next(iter(self.parts.store.executions(incident=incident.id, limit=1)), None)
-        return announcer.compose(incident, run, now)
-
-    def _mute(self, now: float) -> None:
-        """Write down who is inhibited or silenced now, where that changed."""
-        p = self.parts
-        changed = self._muting.changed(now)
-        if changed:
-            messages = tuple(m for i in changed for m in self._messages(i, now))
-            p.store.write(Changes(incidents=changed, messages=messages))
-            p.announcer.keep(messages)
-            for incident in changed:
-                p.board.put(incident)
-
-    def _decide(self, incident: Incident, now: float) -> None:
-        p = self.parts
-        began = p.clock.monotonic()
-        outcome = p.decider.decide(incident, self._muting.inhibits, now)
-        p.telemetry.observe("decide", p.clock.monotonic() - began)
-        if outcome.verdicts:
-            p.announcer.refused(incident.id, outcome.verdicts)
-        current = p.board.get(incident.fingerprint) or incident  # a run that began has changed it meanwhile
-        messages = self._messages(current, now)  # what a failing store kept us from telling is told now
-        if outcome.decisions or messages:
-            p.store.write(Changes(decisions=outcome.decisions, messages=messages))
-            p.announcer.keep(messages)
-        for decision in outcome.decisions:
-            p.telemetry.count("decisions", stage=decision.stage.value, passed=str(decision.passed).lower(), reason=decision.reason)
 
     def _expire_unknown(self) -> None:
         with self._lock:

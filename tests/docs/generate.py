@@ -166,7 +166,7 @@ def _type(field: FieldInfo) -> str:
 def _shown(field: FieldInfo) -> str:
     if field.is_required():
         return "must be given"
-    value = field.default
+    value = field.get_default(call_default_factory=True)
     if _is_duration(field):
         return f"`{format_duration(value)}`"
     if isinstance(value, tuple):
