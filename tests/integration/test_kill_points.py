@@ -29,6 +29,7 @@ from aiops.domain.runbook import Mode, OnFailure, Retry
 from aiops.domain.target import TargetRef
 from tests.integration.gate import Gate, Request
 from tests.integration.kill_points_child import EFFECTS, INTENTS, LABEL, doomed, engine, work
+from tests.testbed import kwok
 from tests.testbed.audit import Write
 from tests.testbed.plane import KubernetesPlane
 from tests.testbed.postgres import Postgres
@@ -39,9 +40,9 @@ NAMESPACE, ACCOUNT = "kill-points", "engine"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 WAYS = ("intent-before", "intent-after", "effect-before", "effect-after")
 
-INTENDED = {"story": 7, "named": 1, "uid": 1, "convergent": 1, "once": 1}
-"""How many intents an undisturbed run has: grow, rest, mark, call twice (the first is turned away), doom, and the undo of grow."""
-SENT = {"story": 3, "named": 1, "uid": 1, "convergent": 1, "once": 0}
+INTENDED = {"story": 7, "named": 1, "uid": 1, "drain": 2, "convergent": 1, "once": 1}
+"""How many intents an undisturbed run has: grow, rest, mark, call twice (the first is turned away), doom, and the undo of grow; a drain cordons and evicts one pod."""
+SENT = {"story": 3, "named": 1, "uid": 1, "drain": 2, "convergent": 1, "once": 0}
 """How many of them go to the API server."""
 
 
@@ -119,7 +120,7 @@ class Scene:
 
     def plan(self) -> Plan:
         def step(name: str, action: str, *needs: str, **more: Any) -> PlannedStep:
-            return PlannedStep(name, action, more.pop("arguments", {}), needs=needs, timeout=90.0, **more)
+            return PlannedStep(name, action, more.pop("arguments", {}), needs=needs, timeout=300.0, **more)
 
         def call(path: str, method: str, **more: Any) -> dict[str, Any]:
             return {"url": f"{self.web.url}/{self.case.name}/{path}", "method": method, **more}
@@ -133,8 +134,9 @@ class Scene:
                 step("call", "http-request", "mark", "other", arguments=call("flaky", "POST", idempotencyKey=True), retry=again),
                 step("doom", "http-request", "call", arguments=call("refuse", "GET"), on_failure=OnFailure.UNDO),
             ),
-            "named": (step("make", "create-job"),),
+            "named": (step("make", "run-job", arguments={"template": {"spec": {"template": {"spec": {"containers": [CONTAINER]}}}}}),),
             "uid": (step("evict", "restart-pod"),),
+            "drain": (step("empty", "drain"),),
             "convergent": (step("mark", "mark"),),
             "once": (step("call", "http-request", arguments=call("once", "POST")),),
         }[self.case.kind]
@@ -182,13 +184,21 @@ class Theatre:
             {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": ["get", "list", "patch"]},
             {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "create"]},
         ]
+        drains = [
+            {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "patch"]}, {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+        ]
         about = {"namespace": NAMESPACE, "name": ACCOUNT}
-        group = "rbac.authorization.k8s.io"
+        group, subjects = "rbac.authorization.k8s.io", [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}]
         self.plane.apply(
             {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": about, "rules": rules},
             {
                 "apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": about, "roleRef": {"apiGroup": group, "kind": "Role", "name": ACCOUNT},
-                "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}],
+                "subjects": subjects,
+            },
+            {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": NAMESPACE}, "rules": drains},
+            {
+                "apiVersion": f"{group}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": NAMESPACE},
+                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": NAMESPACE}, "subjects": subjects,
             },
         )
 
@@ -208,7 +218,10 @@ class Theatre:
 
     def prepare(self) -> None:
         """Objects, stores and runs."""
-        self.plane.apply(*(_deployment(case.name, replicas=int(case.kind == "uid")) for case in CASES))
+        for case in CASES:
+            if case.kind == "drain":
+                self.plane.must("POST", "/api/v1/nodes", _node(case.name))
+        self.plane.apply(*(_deployment(case.name, replicas=int(case.kind in ("uid", "drain")), node=case.kind == "drain") for case in CASES))
         template = self.postgres.database()
         open_store(self.postgres.url(template), password_file=str(self.postgres.password_file)).close()
         for number, case in enumerate(CASES):
@@ -219,9 +232,10 @@ class Theatre:
             self.scenes[case] = Scene(case, self.plane, self.web, store, place, TargetRef("Deployment", NAMESPACE, case.name))
             self.reached[case.name] = threading.Event()
         for scene in self.scenes.values():
-            if scene.case.kind == "uid":
+            if scene.case.kind in ("uid", "drain"):
                 self.plane.wait_rollout(NAMESPACE, scene.case.name)
-                scene.target = TargetRef("Pod", NAMESPACE, self._pod(scene.case.name))
+                pod = TargetRef("Pod", NAMESPACE, self._pod(scene.case.name))
+                scene.target = pod if scene.case.kind == "uid" else TargetRef("Node", "", scene.case.name)
             if scene.case.point == "web-hold:1":
                 self.web.silent[f"/{scene.case.name}/once"] = self.reached[scene.case.name]
             made = engine(self.direct, self.web.url, scene.store).submit(scene.plan(), simulated=False)
@@ -270,10 +284,26 @@ class Theatre:
             scene.store.close()
             with suppress(Exception):
                 self.plane.must("DELETE", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{scene.case.name}")
+                if scene.case.kind == "drain":
+                    self.plane.must("DELETE", f"/api/v1/nodes/{scene.case.name}")
 
 
-def _deployment(name: str, *, replicas: int) -> dict[str, Any]:
-    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main", "image": "registry.example/x:1"}]}}
+CONTAINER = {"name": "main", "image": "registry.example/x:1"}
+HOST = "kubernetes.io/hostname"
+
+
+def _node(name: str) -> dict[str, Any]:
+    """A node on which nobody's pods are but those that ask for it."""
+    made = kwok.node(200)
+    made["metadata"] |= {"name": name, "labels": made["metadata"]["labels"] | {HOST: name}}
+    return made | {"spec": {"taints": [{"key": NAMESPACE, "effect": "NoSchedule"}]}}
+
+
+def _deployment(name: str, *, replicas: int, node: bool) -> dict[str, Any]:
+    pod: dict[str, Any] = {"containers": [CONTAINER]}
+    if node:
+        pod |= {"nodeSelector": {HOST: name}, "tolerations": [{"key": NAMESPACE, "operator": "Exists"}]}
+    template = {"metadata": {"labels": {"app": name}}, "spec": pod}
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": NAMESPACE, "name": name}, "spec": spec}
 
@@ -322,6 +352,9 @@ def test_killed_at_any_point_each_effect_is_as_its_class_says(scenes: dict[Case,
         assert [(w.verb, w.resource) for w in writes] == [("create", "jobs")]
     elif case.kind == "uid":
         assert [(w.verb, w.resource, w.subresource) for w in writes] == [("create", "pods", "eviction")]
+    elif case.kind == "drain":
+        assert [(w.verb, w.resource, w.subresource) for w in writes] == [("patch", "nodes", ""), ("create", "pods", "eviction")]
+        assert scene.plane.must("GET", f"/api/v1/nodes/{case.name}")["spec"]["unschedulable"] is True
     elif case.kind == "convergent":
         assert writes
         assert scene.live()["metadata"]["labels"][LABEL] == "yes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.testbed import binaries, kubeconfig, web
@@ -36,8 +37,8 @@ def controller_manager(folder: Path, api: ApiServer) -> ControlProgram:
     return ControlProgram("kube-controller-manager", folder, port, options)
 
 
-def scheduler(folder: Path, api: ApiServer) -> ControlProgram:
-    """The scheduler."""
+def scheduler(folder: Path, api: ApiServer, names: Sequence[str] = ()) -> ControlProgram:
+    """The scheduler; it does the work of those of other `names` too."""
     user = "system:kube-scheduler"
     config = kubeconfig.write(folder / "scheduler.kubeconfig", url=api.url, ca_file=api.ca_file, token=api.tokens[user], user=user)
     settings = {
@@ -47,6 +48,7 @@ def scheduler(folder: Path, api: ApiServer) -> ControlProgram:
         "leaderElection": {"leaderElect": False},
         "podInitialBackoffSeconds": 1,
         "podMaxBackoffSeconds": 2,
+        "profiles": [{"schedulerName": name} for name in ("default-scheduler", *names)],
     }
     path = folder / "scheduler.json"
     path.write_text(json.dumps(settings))

@@ -21,10 +21,10 @@ from tests.testbed.process import PATIENCE_S, Server, eventually, new_folder, re
 class KubernetesPlane:
     """The control plane. `start()` returns when all nodes are Ready; `stop()` ends everything, last started first."""
 
-    def __init__(self, *, nodes: int = 3) -> None:
-        """`nodes` is the number of fake nodes, named node-0, node-1, …"""
+    def __init__(self, *, nodes: int = 3, schedulers: Sequence[str] = ()) -> None:
+        """`nodes` is the number of fake nodes, named node-0, node-1, …; `schedulers` are names beside `default-scheduler` that pods may ask for."""
         self.folder = new_folder("plane")
-        self.nodes = nodes
+        self.nodes, self._schedulers = nodes, tuple(schedulers)
         self._etcd = Etcd(self.folder)
         self._api = ApiServer(self.folder, self._etcd.url)
         self._others: list[controllers.ControlProgram | kwok.Kwok] = []
@@ -59,7 +59,7 @@ class KubernetesPlane:
         try:
             self._etcd.start()
             self._api.start()
-            self._others = [controllers.controller_manager(self.folder, self._api), controllers.scheduler(self.folder, self._api)]
+            self._others = [controllers.controller_manager(self.folder, self._api), controllers.scheduler(self.folder, self._api, self._schedulers)]
             self._others.append(kwok.Kwok(self.folder, self._api))
             for program in self._others:
                 program.start()

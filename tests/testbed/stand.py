@@ -28,11 +28,12 @@ WORLD = Path(__file__).parent / "world"
 class Stand:
     """`with Stand() as stand:` starts all servers and the world; `stand.daemon(act=True)` makes a daemon, which the test starts."""
 
-    def __init__(self, *, services: Sequence[Path] = (WORLD / "services",), faults: Sequence[Path] = (WORLD / "faults",), seed: int = 0) -> None:
+    def __init__(self, *, services: Sequence[Path] = (WORLD / "services",), faults: Sequence[Path] = (WORLD / "faults",), seed: int = 0, nodes: int = 3) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="aiops-stand-"))
-        self.plane, self.prometheus = KubernetesPlane(nodes=3), Prometheus()
-        self.elasticsearch, self.redis = Elasticsearch(), Redis()
         self._services = read_services(list(services))
+        own = sorted({service.scheduler for service in self._services if service.scheduler})
+        self.plane, self.prometheus = KubernetesPlane(nodes=nodes, schedulers=own), Prometheus()
+        self.elasticsearch, self.redis = Elasticsearch(), Redis()
         self._faults = read_faults(list(faults), self._services)
         self._seed = seed
         self._stack = ExitStack()

@@ -11,6 +11,7 @@ Neighbours: `live` hands in frames, `control` is the client of the switches.
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import threading
@@ -91,7 +92,8 @@ class Exporter:
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # who asked has given up
+                    self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 """Scrapes each second are no news."""

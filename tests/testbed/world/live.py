@@ -129,6 +129,8 @@ class LiveWorld:
         for service in self._simulation.services.values():
             place = f"namespaces/{service.namespace}"
             for obj in manifests.belongings(service):
+                if obj["kind"] == "PersistentVolumeClaim":
+                    self.api.create("/api/v1/persistentvolumes", manifests.disk(obj))
                 self.api.create(f"{kube.PLACES[obj['kind']]}/{place}/{kube.PLURALS[obj['kind']]}", obj)
             for obj in manifests.deployments(service):
                 made = self.api.create(f"/apis/apps/v1/{place}/deployments", obj)

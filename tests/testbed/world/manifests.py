@@ -94,6 +94,16 @@ def belongings(service: Service) -> list[dict[str, Any]]:
     return found
 
 
+def disk(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """What a claim gets on a cluster where nothing provides volumes."""
+    namespace, name = claim["metadata"]["namespace"], claim["metadata"]["name"]
+    spec = {
+        "capacity": claim["spec"]["resources"]["requests"], "accessModes": claim["spec"]["accessModes"], "hostPath": {"path": "/data"},
+        "persistentVolumeReclaimPolicy": "Retain", "claimRef": {"kind": "PersistentVolumeClaim", "namespace": namespace, "name": name},
+    }  # fmt: skip
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"{namespace}-{name}"}, "spec": spec}
+
+
 def config_map(namespace: str, name: str, data: Mapping[str, str]) -> dict[str, Any]:
     """One."""
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": dict(data)}
