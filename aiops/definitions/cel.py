@@ -24,6 +24,7 @@ MATCH: Mapping[str, str] = {
     "incident.rules": "list(string)",
     "incident.symptoms": "list(string)",
     "incident.ageSeconds": "double",
+    "incident.openSeconds": "double",
     "incident.signals": "int",
     "incident.tried": "list(string)",
     "incident.summaries": "list(string)",

@@ -17,6 +17,7 @@ from aiops.remediate.objects import ClusterObjects, condition, labels, wanted_re
 from aiops.remediate.ownership import replicas_owner
 from aiops.remediate.releases import UNKNOWN_AGE, running_release
 from aiops.remediate.rollouts import rolling, settled
+from aiops.remediate.storm import began
 
 _MOST_SUMMARIES = 10
 
@@ -24,6 +25,7 @@ _MOST_SUMMARIES = 10
 def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident, now: float, tried: Sequence[str] = ()) -> dict[str, Any]:
     """All facts, whatever is missing: counts are 0, the age is large, `target.exists` says why. `now` in Unix seconds.
 
+    `incident.ageSeconds`: since it was opened; `incident.openSeconds`: for the last time, if it was reopened.
     `target.revisionAgeSeconds`: since the running release is the current one; a restart starts no new release (see `releases`).
     `target.settledSeconds`: since the last roll-out was complete, a restart's too.
     `tried`: a line for each run that was made for the incident and did not help.
@@ -40,6 +42,7 @@ def target_facts(target: TargetRef, objects: ClusterObjects, incident: Incident,
         "incident.rules": sorted({s.rule for s in incident.firing}),
         "incident.symptoms": list(incident.symptoms),
         "incident.ageSeconds": max(0.0, now - incident.opened_at),
+        "incident.openSeconds": max(0.0, now - began(incident)),
         "incident.signals": len(incident.firing),
         "incident.tried": list(tried),
         "incident.summaries": _summaries(incident),

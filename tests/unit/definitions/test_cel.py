@@ -16,6 +16,7 @@ FACTS: dict[str, Any] = {
     "incident.rules": ("latency", "errors"),
     "incident.symptoms": ("latency",),
     "incident.ageSeconds": 31.0,
+    "incident.openSeconds": 31.0,
     "incident.signals": 2,
     "incident.tried": [],
     "incident.summaries": [],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from aiops.domain.incident import IncidentState, Transition
 from aiops.domain.target import TargetRef
 from aiops.remediate.facts import target_facts
 from aiops.remediate.objects import ClusterObjects
@@ -19,6 +22,7 @@ def test_a_healthy_workload() -> None:
         "incident.rules": ["a", "b", "c"],
         "incident.symptoms": ["errors", "latency"],
         "incident.ageSeconds": 60.0,
+        "incident.openSeconds": 60.0,
         "incident.signals": 3,
         "incident.tried": [],
         "incident.summaries": ["b is up", "a is up", "c is up"],
@@ -143,3 +147,10 @@ def test_other_workloads_do_not_leak_in() -> None:
     objects = shop.objects()
     assert len(objects.pods) == 4
     assert len(objects.revisions) == 1
+
+
+def test_an_incident_that_was_reopened_counts_anew_how_long_it_is_open() -> None:
+    turns = ((-600, IncidentState.OPEN, "Opened"), (-300, IncidentState.RESOLVED, "Quiet"), (-20, IncidentState.OPEN, "Reopened"))
+    again = replace(make_incident(), opened_at=START - 600, transitions=tuple(Transition(START + at, state, why) for at, state, why in turns))
+    facts = target_facts(CHECKOUT, ClusterObjects(None), again, START)
+    assert (facts["incident.ageSeconds"], facts["incident.openSeconds"]) == (600.0, 20.0)
