@@ -23,6 +23,7 @@ from aiops.adapters.memory_notifier import MemoryNotifier
 from aiops.adapters.objects import CachedObjectSource
 from aiops.adapters.redis_cache import RedisCache
 from aiops.adapters.schedule_live import LiveSchedule
+from aiops.adapters.series_metrics import SeriesMetrics
 from aiops.adapters.snapshots import FileSnapshots
 from aiops.adapters.store import SqlStore, open_store
 from aiops.adapters.telemetry import PrometheusTelemetry
@@ -105,6 +106,7 @@ class Daemon:
         )
         core = assemble(outside, settings, dry_run=not self.act, owner=owner, reload=self.reload, signals=self.signals)
         self.core = core
+        self.telemetry.registry.register(SeriesMetrics(core.flow.parts.observer.shown))
         self.lifecycle.add("snapshots", lambda _left: core.flow.parts.observer.save())
         if self.act:
             core.listeners.append(self._events(clusters.acting, schedule.soon))

@@ -53,6 +53,7 @@ def compile_rule(model: RuleModel, source: str, file: str, line: int) -> Rule:
         summary=model.summary,
         inhibits=tuple(model.inhibits),
         backfill=_backfill(model),
+        expose=model.expose,
         forecast=model.forecast,
         file=file,
         line=line,

@@ -112,6 +112,7 @@ class RuleModel(Model):
     labels: Labels = Field(default_factory=dict)
     summary: Summary = ""
     forecast: bool = Field(default=False, description="what it claims is still to come: once a run's verification found the level good, the claim alone keeps no incident open")
+    expose: int = Field(default=0, ge=0, le=1000, description="of so many series score, expected value and bounds are metrics")
     backfill: Duration | None = Field(
         default=None, description="a new rule first learns from so much of the past; default: 7d for fleet and focus, nothing for others"
     )
@@ -128,6 +129,8 @@ class RuleModel(Model):
             raise ValueError("minimumVolume goes with query only")
         if self.backfill and self.query is None:
             raise ValueError("backfill goes with query only")
+        if self.expose and self.logs is not None:
+            raise ValueError("expose does not go with logs: their field names are no label names")
         if self.detector.type == "threshold" and self.direction not in (None, "up" if self.detector.above is not None else "down"):
             raise ValueError("direction contradicts the threshold: leave it out, or write up for above, down for below")
         return self

@@ -132,6 +132,15 @@ class RuleBank:
             rows = np.flatnonzero(self._alarms.firing)
             return tuple(self._finding(row, SignalState.FIRING, self._claim(row)) for row in rows.tolist())
 
+    def shown(self, most: int) -> tuple[tuple[Labels, dict[str, float | None]], ...]:
+        """Score, expected value and bounds of up to `most` series that are judged: what fires first, then those known longest."""
+        with self._lock:
+            known = self._table.in_use()
+            known = known[np.isfinite(self._state["score"][known]) & ~np.isfinite(self._state["absent_since"][known])]
+            first = np.argsort(~self._alarms.firing[known], kind="stable")[:most]
+            names = ("score", "expected", "lower", "upper")
+            return tuple((self._table.labels(row), {n: _number(self._state[n][row]) for n in names}) for row in known[first].tolist())
+
     def not_taken(self, findings: Iterable[Finding]) -> None:
         """These findings reached nobody (the store was down): the next whole answer tells again how their series stand then."""
         with self._lock:

@@ -114,6 +114,7 @@ class Rule:
 
     Dead bands: a departure counts only if it exceeds both the absolute (in the value's unit) and the relative one (share of expected).
     `forecast`: what it claims is still to come, so after acting the level decides, not whether it still claims it.
+    `expose`: of so many series score, expected value and bounds are metrics of ours.
     `backfill`: so far back the source is asked before the rule first says anything.
     `minimum_volume` with `volume_query`: fewer events than that and the series is not judged.
     """
@@ -140,6 +141,7 @@ class Rule:
     summary: str = ""
     inhibits: tuple[Mapping[str, str], ...] = ()
     backfill: float = 0.0
+    expose: int = 0
     forecast: bool = False
     file: str = ""
     line: int = 0

@@ -179,7 +179,9 @@ class Flow:
         if waits is not None:
             self._take_sight(seen, (waits,))
             return
+        asked = p.clock.monotonic()
         observed = p.observer.observe(polled.record)
+        p.telemetry.observe("judge", p.clock.monotonic() - asked, rule=rule.name)
         self._safely("references", lambda: self._references.keep(rule))
         claims, told = (observed.record, observed.decisions) if isinstance(observed, Passed) else (None, ())
         found = claims.signals if claims is not None else ()

@@ -6,7 +6,7 @@ Neighbours: `poller` gives the answer, `triage` takes the signals. State is one 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from aiops.correlate.topology import owner_of
@@ -18,7 +18,7 @@ from aiops.domain.errors import ExpressionError, SourceError, StoreError, trimme
 from aiops.domain.expression import Renderer
 from aiops.domain.ids import make_id
 from aiops.domain.rule import LogQuery, ObjectQuery, Rule
-from aiops.domain.series import SampleBatch
+from aiops.domain.series import Labels, SampleBatch
 from aiops.domain.signal import Signal, SignalKind, SignalState
 from aiops.domain.target import KINDS, TargetRef, valid_name
 from aiops.pipeline.poller import Polled
@@ -89,15 +89,25 @@ class Observer:
         failure: StoreError | None = None
         for bank in [bank for name, bank in list(self._banks.items()) if name not in self._learning]:
             try:
-                self._snapshots.save(snapshot_name(bank.rule), bank.snapshot())
+                data = bank.snapshot()
+                self._telemetry.gauge("learned_bytes", len(data), rule=bank.rule.name)
+                self._snapshots.save(snapshot_name(bank.rule), data)
             except StoreError as error:
                 failure = error
         if failure is not None:
             raise failure
 
+    def shown(self) -> Iterator[tuple[str, Labels, Mapping[str, float | None]]]:
+        """What rules that say `expose` think of their series now: rule, labels, numbers by name."""
+        for rule in list(self._rules.values()):
+            bank = self._banks.get(rule.name) if rule.expose else None
+            if bank is not None:
+                yield from ((rule.name, labels, numbers) for labels, numbers in bank.shown(rule.expose))
+
     def learning(self, rule: Rule, *, under_way: bool) -> None:
         """The past is being taught to this rule: half of it is no snapshot to go on from."""
         (self._learning.add if under_way else self._learning.discard)(rule.name)
+        self._telemetry.gauge("backfilling", float(under_way), rule=rule.name)
 
     def teach(self, rule: Rule, batch: SampleBatch, volume: Mapping[str, float] | None) -> None:
         """Learn from a past answer; nothing is claimed."""
@@ -114,6 +124,8 @@ class Observer:
         observed = bank.observe(batch, polled.volume)
         for state, count in observed.states.items():
             self._telemetry.gauge("series", count, rule=rule.name, state=state)
+        if observed.states.get("ready"):
+            self._telemetry.gauge("rule_judged_timestamp_seconds", batch.at, rule=rule.name)
         if observed.scored:
             self._telemetry.count("series_scored", observed.scored, rule=rule.name)
         for reason, count in observed.dropped.items():
@@ -122,6 +134,8 @@ class Observer:
         decisions: list[Decision] = []
         signals = []
         for finding in observed.findings:
+            if finding.reason == "RegimeChanged":
+                self._telemetry.count("regime_changes", rule=rule.name)
             signal, problem = self._signal(rule, finding, batch.at)
             signals.append(signal)
             reason = problem or finding.reason
@@ -236,7 +250,7 @@ class Observer:
 def identity(rule: Rule) -> tuple[object, ...]:
     """Everything that decides what a bank learns; compiled expressions count by their text."""
     query: object = (rule.query.kind, rule.query.value.text) if isinstance(rule.query, ObjectQuery) else repr(rule.query)
-    plain = dataclasses.replace(rule, query=LogQuery("", 0.0), description="", summary="", file="", line=0, target=None)
+    plain = dataclasses.replace(rule, query=LogQuery("", 0.0), description="", summary="", file="", line=0, target=None, backfill=0.0, expose=0)
     return (query, repr(plain))
 
 

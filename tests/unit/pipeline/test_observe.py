@@ -40,6 +40,7 @@ def rule_of(stage: Stage, text: str) -> object:
     [
         (("summary:", "description: words\n    summary:"), True),
         (('"{{ labels.workload }} is busy"', '"other words"'), True),
+        (("severity: warning", "severity: warning\n    expose: 5\n    backfill: 1d"), True),
         (("above: 80", "above: 81"), False),
         (("for: 5s", "for: 6s"), False),
         (("query: load", "query: load + 0"), False),
