@@ -16,6 +16,7 @@ class Document(StrEnum):
 
     RULES = "rules"
     RUNBOOK = "runbook"
+    TEST = "test"
     CONFIG = "config"
 
 
@@ -41,7 +42,7 @@ def check(
 
 
 def schema(document: Document) -> None:
-    """Print the JSON schema of rules, runbooks or the settings file, for editors."""
+    """Print the JSON schema of rules, runbooks, their tests or the settings file, for editors."""
     from aiops.app.schemas import schema_of
 
     print_json(schema_of(document.value))

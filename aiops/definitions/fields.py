@@ -79,7 +79,7 @@ def _template(names: tuple[str, ...]) -> Callable[[str], str]:
 
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-_DURATION_SCHEMA = {
+DURATION_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"}, {"const": 0}],
     "description": "a duration such as 30s, 5m or 1h30m",
 }
@@ -89,8 +89,8 @@ _RATE_SCHEMA = {"type": "string", "pattern": r"^[0-9]+/(hour|day|week|month)$", 
 
 Name = Annotated[str, Field(pattern=NAME, description="lower-case letters, digits and -, at most 63")]
 Text = Annotated[str, Field(max_length=4000)]
-Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
-Positive = Annotated[float, BeforeValidator(_duration), Field(gt=0), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
+Positive = Annotated[float, BeforeValidator(_duration), Field(gt=0), WithJsonSchema(DURATION_SCHEMA)]
 Rate = Annotated[float, BeforeValidator(_rate), WithJsonSchema(_RATE_SCHEMA)]
 """Seconds between two events of that rate."""
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from aiops.definitions.fields import Model
+from aiops.definitions.fields import DURATION_SCHEMA, Model
 from aiops.domain.duration import parse_duration
 from aiops.domain.target import TargetRef, parse_target
 
@@ -32,8 +32,8 @@ def _step_or_map(value: Any) -> Any:
     return [{"step": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
-Target = Annotated[TargetRef, BeforeValidator(_target)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0), WithJsonSchema(DURATION_SCHEMA)]
+Target = Annotated[TargetRef, BeforeValidator(_target), WithJsonSchema({"type": "string", "description": "[context:][namespace/]kind/name"})]
 
 
 class SeriesModel(Model):
@@ -133,8 +133,8 @@ class ExpectModel(Model):
     refusals: list[RefusalModel] | None = None
     approvals: list[ApprovalModel] | None = None
     answers: list[AnswerModel] | None = None
-    verification: Annotated[list[VerificationModel], BeforeValidator(_one_or_more)] | None = None
-    undone: Annotated[list[UndoneModel], BeforeValidator(_step_or_map)] | None = None
+    verification: Annotated[list[VerificationModel], BeforeValidator(_one_or_more, json_schema_input_type=VerificationModel | list[VerificationModel])] | None = None
+    undone: Annotated[list[UndoneModel], BeforeValidator(_step_or_map, json_schema_input_type=list[UndoneModel | str])] | None = None
     runs: list[RunModel] | None = None
     objects: list[ObjectModel] | None = None
     told: list[str] | None = Field(default=None, description="texts that must stand in messages to people")
@@ -177,7 +177,7 @@ class CaseModel(Model):
 
     name: str = Field(min_length=1, max_length=200)
     act: bool = False
-    interval: Seconds = 5.0
+    interval: Seconds = Field(default=5.0, json_schema_extra={"default": "5s"})
     series: list[SeriesModel] = Field(default_factory=list)
     objects: list[dict[str, Any]] = Field(default_factory=list)
     caches: dict[str, list[str]] = Field(default_factory=dict, description="caches by name, each with its keys")

@@ -1,7 +1,7 @@
-"""The JSON schemas of rules and runbooks, for editors and for `aiops schema`; the committed ones under docs/schema are these, which a test checks.
+"""The JSON schemas of rules, runbooks and their tests, for editors and for `aiops schema`; the committed ones under docs/schema are these, which a test checks.
 
 `python -m aiops.definitions.schema_export FOLDER` writes them.
-Neighbours: the models of `schema_rules` and `schema_runbooks`.
+Neighbours: the models of `schema_rules`, `schema_runbooks` and `schema_cases`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aiops.definitions.schema_cases import CaseFileModel
 from aiops.definitions.schema_rules import RuleSetModel
 from aiops.definitions.schema_runbooks import RunbookModel
 
@@ -21,10 +22,11 @@ def schemas() -> Mapping[str, dict[str, Any]]:
     return {
         "ruleset.json": _schema(RuleSetModel, "aiops rule set"),
         "runbook.json": _schema(RunbookModel, "aiops runbook"),
+        "test.json": _schema(CaseFileModel, "aiops tests of rules and runbooks"),
     }
 
 
-def _schema(model: type[RuleSetModel | RunbookModel], title: str) -> dict[str, Any]:
+def _schema(model: type[RuleSetModel | RunbookModel | CaseFileModel], title: str) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **model.model_json_schema(by_alias=True, mode="validation"),

@@ -329,6 +329,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "schema/config.json": lambda: text_of(schema_of("config")),
     "schema/ruleset.json": lambda: text_of(schema_of("rules")),
     "schema/runbook.json": lambda: text_of(schema_of("runbook")),
+    "schema/test.json": lambda: text_of(schema_of("test")),
 }
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "settings": settings, "detectors": detectors, "actions": actions, "vocabulary": vocabulary, "filters": template_filters,
