@@ -1,6 +1,6 @@
 """Does it cure what it may, in time, and keep its hands off the rest: episodes of each kind of fault in the virtual world, varied by seed.
 
-    python -m benchmarks.remediation [--seeds 50] [--kinds a,b] [--jobs 2] [--json FILE] [--safety full,no-guards,no-caution,none]
+    python -m benchmarks.remediation [--seeds 50] [--first 1] [--kinds a,b] [--jobs 2] [--keep FILE] [--safety full,no-guards,no-caution,none]
 
 *Resolved*: the fault's `cures` became true after a write of ours, no write was wrong, and the objective then held for two minutes. *MTTR*: from the fault
 to the beginning of those two minutes. *Wrong*: any write of ours that the fault does not allow, read from the cluster's write log. Kinds in which acting
@@ -29,24 +29,36 @@ _HANDS_OFF_SHARE = 300 / (14 * 50)
 Job = tuple[str, int, str]
 
 
-def jobs(kinds: Iterable[str], seeds: int, safeties: Sequence[str]) -> list[Job]:
-    """What is to be played."""
+def jobs(kinds: Iterable[str], seeds: int, safeties: Sequence[str], first: int = 1) -> list[Job]:
+    """What is to be played, seed by seed, so that what was played when it is broken off is something of each kind."""
     found: list[Job] = []
     for kind in kinds:
         count = seeds if kind in CURABLE else max(1, round(seeds * _HANDS_OFF_SHARE * 14 / 9))
-        found += [(kind, seed, safety) for safety in (safeties if kind in HANDS_OFF else ("full",)) for seed in range(1, count + 1)]
-    return found
+        found += [(kind, seed, safety) for safety in (safeties if kind in HANDS_OFF else ("full",)) for seed in range(first, first + count)]
+    return sorted(found, key=lambda job: job[1])
 
 
-def play_all(todo: Sequence[Job], workers: int) -> list[Played]:
-    """In processes of their own; told as they go."""
+def play_all(todo: Sequence[Job], workers: int, keep: Path | None) -> list[Played]:
+    """In processes of their own; told as they go, and added to `keep`. What stands there is not played again."""
+    known = kept(keep)
+    found, todo = [known[job] for job in todo if job in known], [job for job in todo if job not in known]
     if workers <= 1:
-        return [_told(play(*job)) for job in todo]
+        return found + [_told(play(*job), keep) for job in todo]
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return [_told(each) for each in pool.map(play, *zip(*todo, strict=True))]
+        return found + [_told(each, keep) for each in (pool.map(play, *zip(*todo, strict=True)) if todo else ())]
 
 
-def _told(played: Played) -> Played:
+def kept(file: Path | None) -> dict[Job, Played]:
+    """A line of JSON for each episode."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file is not None and file.exists() else []
+    played = [Played(**{**row, "wrong": tuple(row["wrong"]), "runs": tuple(row["runs"])}) for row in rows]
+    return {(each.kind, each.seed, each.safety): each for each in played}
+
+
+def _told(played: Played, keep: Path | None) -> Played:
+    if keep is not None:
+        with keep.open("a") as out:
+            out.write(json.dumps(played.as_json()) + "\n")
     word = "resolved" if played.resolved else "-"
     print(f"  {played.kind:<22} {played.seed:>3} {played.safety:<10} {word:<9} {_seconds(played.mttr):>5} {'; '.join(played.wrong)}", file=sys.stderr, flush=True)
     return played
@@ -116,16 +128,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=50, help="of each kind that can be cured; of the others so many that 50 make 1,000 with 14 kinds")
     parser.add_argument("--kinds", default=",".join(KINDS), help="names, separated by commas")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--json", type=Path, help="every episode, for later")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--keep", type=Path, help="a line of JSON for each episode; what stands there already is not played again")
     parser.add_argument("--safety", default="full,no-guards,none", help=f"{', '.join(SAFETY)}: how kinds in which acting is wrong are played")
     options = parser.parse_args(arguments)
     kinds = options.kinds.split(",")
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         parser.error(f"no kind {', '.join(unknown)}; there are: {', '.join(KINDS)}")
-    played = play_all(jobs(kinds, options.seeds, options.safety.split(",")), options.jobs)
-    if options.json:
-        options.json.write_text(json.dumps([each.as_json() for each in played], indent=1))
+    played = play_all(jobs(kinds, options.seeds, options.safety.split(","), options.first), options.jobs, options.keep)
     return 0 if report(played) else 1
 
 
