@@ -47,6 +47,8 @@ def check_arguments(
         elif parameter.required:
             wrong.append((name, f"the action {action.name} needs it: {parameter.doc} ({wanted(parameter)})"))
     wrong.extend(_choices(action, given))
+    if not wrong and action.objection is not None and not any(map(templated, given.values())) and (objection := action.objection(typed_arguments)):
+        wrong.append(objection)
     return typed_arguments, wrong
 
 
@@ -109,12 +111,13 @@ def retyped(parameter: ParamSpec, value: Any) -> Any:
     if not isinstance(value, str) or parameter.type in (*_TEXTUAL, *_CHECKED):
         return typed(parameter, value)
     text = value.strip()
-    if parameter.type == "int" and _WHOLE.fullmatch(text):
-        return typed(parameter, int(text))
-    if parameter.type == "float" and _DECIMAL.fullmatch(text):
-        return typed(parameter, float(text))
+    number = {"int": (_WHOLE, int), "float": (_DECIMAL, float)}.get(parameter.type)
+    if number is not None and number[0].fullmatch(text):
+        return typed(parameter, number[1](text))
     if parameter.type == "bool" and text in ("true", "false"):
         return typed(parameter, text == "true")
+    if parameter.type == "strings":  # as people give it on a command line
+        return typed(parameter, [part.strip() for part in text.split(",") if part.strip()])
     if parameter.type == "duration" and _DECIMAL.fullmatch(text):  # a duration that was typed before is shown as its seconds
         return typed(parameter, f"{text}s")
     return typed(parameter, text)

@@ -5,9 +5,10 @@ Neighbours: `compile_runbooks` turns them into `domain.runbook.Runbook` and chec
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from aiops.definitions.fields import Duration, ListCel, MatchCel, Model, Name, Positive, PromQLTemplate, Share, StepCel, Text, VerifyCel
 from aiops.definitions.schema_rules import Metadata
@@ -19,7 +20,16 @@ TargetText = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 Tries = Annotated[int, Field(ge=0, le=20)]
-Reason = Annotated[str, Field(pattern=f"^({'|'.join(ERROR_CLASSES)}|[A-Z][A-Za-z]{{1,60}})$")]
+_REASON = f"^({'|'.join(ERROR_CLASSES)}|[A-Z][A-Za-z]{{1,60}})$"
+
+
+def _reason(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(_REASON, value):
+        raise ValueError(f"{value[:60]!r} is no class of errors; allowed: {', '.join(ERROR_CLASSES)}, or a reason such as Conflict")
+    return value
+
+
+Reason = Annotated[str, BeforeValidator(_reason), Field(pattern=_REASON)]
 
 
 def _shape(value: Any) -> str:
@@ -187,8 +197,10 @@ class RunbookModel(Model):
     )
     guards: GuardsModel = Field(default_factory=GuardsModel)
 
-    @model_validator(mode="after")
-    def _in_time(self) -> RunbookModel:
-        if self.deadline is not None and self.verify is not None and self.deadline <= self.verify.after + self.verify.hold:
-            raise ValueError("deadline must be longer than after and for of verify together, otherwise it can never pass")
-        return self
+    @field_validator("deadline")
+    @classmethod
+    def _in_time(cls, deadline: float | None, info: ValidationInfo) -> float | None:
+        verify = info.data.get("verify")
+        if deadline is not None and verify is not None and deadline <= verify.after + verify.hold:
+            raise ValueError("must be longer than after and for of verify together, otherwise it can never pass")
+        return deadline

@@ -73,7 +73,7 @@ class ActionSpec:
     """What an action is, for loading and for people: parameters, effect class, rights, kinds of target it takes (empty: any), undoable or not.
 
     `one_of`: groups of parameters of which exactly one must be given. `repeats`: reasons that say that what was made has ended for good, so that
-    another may be made, under a name of its own.
+    another may be made, under a name of its own. `objection`: what is wrong with arguments that are all known, as name and words; None if nothing is.
     """
 
     name: str
@@ -85,6 +85,7 @@ class ActionSpec:
     undoable: bool = False
     one_of: tuple[tuple[str, ...], ...] = ()
     repeats: tuple[str, ...] = ()
+    objection: Callable[[Mapping[str, Any]], tuple[str, str] | None] | None = None
 
     def repeatable(self, reason: str) -> bool:
         """Whether another effect may follow one that came to nothing for this reason: nothing adds up by it."""

@@ -86,4 +86,8 @@ def parse_target(text: str) -> TargetRef:
     kinds = {k.lower(): k for k in KINDS} | {v.plural: k for k, v in KINDS.items()}
     if len(parts) not in (2, 3) or parts[-2].lower() not in kinds or not valid_name(parts[-1]):
         raise ValueError(f"{text!r} is no target: write [context:][namespace/]kind/name, for example shop/deployment/checkout")
-    return TargetRef(kinds[parts[-2].lower()], parts[0] if len(parts) == 3 else "", parts[-1], context or "default")
+    kind = KINDS[kinds[parts[-2].lower()]]
+    if kind.namespaced != (len(parts) == 3):
+        stands = f"in a namespace: write NAMESPACE/{kind.name.lower()}/{parts[-1]}" if kind.namespaced else f"in no namespace: write {kind.name.lower()}/{parts[-1]}"
+        raise ValueError(f"{text!r} is no target: a {kind.name} stands {stands}")
+    return TargetRef(kind.name, parts[0] if len(parts) == 3 else "", parts[-1], context or "default")

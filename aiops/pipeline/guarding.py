@@ -29,7 +29,7 @@ from aiops.remediate.guardrails import AT_EFFECT, AT_LATE_COUNT, judge
 from aiops.remediate.guards.contract import GuardInput, GuardLimits, UnknownFactError
 from aiops.remediate.guards.traits import Disrupts, acts, disruptive, late_count, traits
 from aiops.remediate.named import retargeted
-from aiops.remediate.objects import ClusterObjects, gather
+from aiops.remediate.objects import ClusterObjects, gather, meta
 from aiops.remediate.picture import Picture, controller, take
 
 PICTURE_FOR = 1.0
@@ -123,10 +123,13 @@ class Guarding:
         )
 
     def _gone(self, execution: Execution, run: StepRun) -> bool:
-        """A step that has done away with what it works on (a pod that was evicted): nothing of it is left to be judged."""
+        """A step that has done away with what it works on (a pod that was evicted), or is about to: what is missing is counted in the picture."""
         target = execution.plan.target_of(next(s for s in execution.plan.steps if s.name == run.name))
         view = self._views.get(target.context)
-        return run.state is StepState.STARTED and view is not None and view.find(target) is None
+        if run.state is not StepState.STARTED or view is None:
+            return False
+        found = view.find(target)
+        return found is None or bool(meta(found).get("deletionTimestamp"))
 
     def _pause(self, *, fresh: bool) -> dict[str, Any]:
         try:

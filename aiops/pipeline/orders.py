@@ -17,6 +17,7 @@ from aiops.domain.plan import Plan
 from aiops.domain.runbook import Mode, Runbook
 from aiops.domain.signal import Severity, Signal, SignalKind, SignalState
 from aiops.domain.target import TargetRef, parse_target
+from aiops.execution.actions.registry import SPECS
 from aiops.pipeline.decide import DeciderParts
 from aiops.remediate.escalation import tried
 from aiops.remediate.facts import target_facts
@@ -71,6 +72,7 @@ class Orders:
             plan = make_plan(runbook, incident, target, facts, p.render, now, len(history) + 1, convert=p.convert, cooldown=p.cooldown, parameters=parameters)
         except ExpressionError as error:
             raise CommandError(str(error)) from error
+        _check_kinds(plan)
         plan = replace(plan, id=ordered_plan(key))
         return replace(plan, verdicts=p.guarding.judge(plan, runbook, incident, objects, now))
 
@@ -105,6 +107,14 @@ class Orders:
         if execution is None:
             return False, "no run came of it"
         return True, f"{execution.id} is simulated: the daemon runs dry" if execution.simulated else f"{execution.id} waits for approval"
+
+
+def _check_kinds(plan: Plan) -> None:
+    """What a person names must be of a kind that the actions take; guards would only say that they do not know it."""
+    for step in plan.steps:
+        kinds, target = SPECS[step.action].target_kinds if step.action in SPECS else (), plan.target_of(step)
+        if kinds and target.kind not in kinds:
+            raise CommandError(f"step {step.name}: {step.action} takes {', '.join(kinds)}, not {target.kind} ({target})")
 
 
 def _stand_in(name: str, target: TargetRef, by: str, now: float, key: str) -> Incident:

@@ -95,6 +95,11 @@ def bounds_request(autoscaler: JsonObject, low: int, high: int, key: str) -> lis
     return [*tests, *changes, stamped.stamping(autoscaler, key)]
 
 
+def _objection(arguments: Mapping[str, Any]) -> tuple[str, str] | None:
+    low, high = arguments.get("minimum"), arguments.get("maximum")
+    return ("minimum", "is above maximum") if low is not None and high is not None and low > high else None
+
+
 class Scale:
     """See `contract.Action`."""
 
@@ -118,6 +123,8 @@ class Scale:
         ),
         target_kinds=("Deployment", "StatefulSet"),
         undoable=True,
+        one_of=(("by", "to"),),
+        objection=_objection,
     )
 
     def prepare(self, context: Context, arguments: Mapping[str, Any]) -> Prepared:

@@ -65,6 +65,23 @@ def allowed(asked: Mapping[str, Any]) -> str:
     return _WORDS[str(asked.get("type", "string"))] + bounds
 
 
+def _objection(arguments: Mapping[str, Any]) -> tuple[str, str] | None:
+    """A question that no answer fits, and choices or a default that are no answer."""
+    low, high = arguments.get("minimum"), arguments.get("maximum")
+    if low is not None and high is not None and low > high:
+        return "minimum", "is above maximum: there would be no answer"
+    if (low is not None or high is not None) and arguments.get("type") not in ("int", "float", "duration"):
+        return "minimum" if low is not None else "maximum", "only a number or a duration has bounds"
+    asked = {name: arguments.get(name) for name in ("type", "choices", "minimum", "maximum")}
+    for name, texts in (("choices", arguments.get("choices") or ()), ("default", [arguments["default"]] if arguments.get("default") is not None else ())):
+        for text in texts:
+            try:
+                typed_answer(asked if name == "default" else {**asked, "choices": ()}, str(text))
+            except ValueError as error:
+                return name, str(error)
+    return None
+
+
 class Suspend:
     """See `contract.Action`."""
 
@@ -82,6 +99,7 @@ class Suspend:
             "default": ParamSpec("string", "the answer if nobody gives one in time; without it the step has failed then"),
             "severity": ParamSpec("string", "decides the channel", default="warning", choices=tuple(s.value for s in Severity)),
         },
+        objection=_objection,
     )
 
     def prepare(self, context: Context, arguments: Mapping[str, Any]) -> Prepared:

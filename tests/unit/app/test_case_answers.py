@@ -167,3 +167,38 @@ def test_a_config_map_that_a_step_names_is_judged_like_any_target(tmp_path: Path
         objects: [{{target: shop/configmap/flags, fields: {{data: {{mode: {"fast" if reason else "slow"}}}}}}}]
     """.replace("    expect", FLAGS.replace("MARK", mark) + "    expect", 1), book=SWITCHED.replace("NAME", name))
     assert result.failures == ()
+
+
+PODS = """
+apiVersion: aiops/v1
+kind: Runbook
+metadata: {name: renew}
+mode: auto
+match: '"saturation" in incident.symptoms'
+steps:
+  - name: one
+    forEach: {in: [web-0, web-1, web-2], concurrency: 2}
+    action: restart-pod
+    target: {kind: Pod, name: "{{ item }}"}
+guards: {cooldown: 10m}
+"""
+WEB = """
+      - kind: StatefulSet
+        metadata: {name: web, namespace: shop}
+        spec:
+          replicas: 12
+          serviceName: web
+          selector: {matchLabels: {app: web}}
+          template:
+            metadata: {labels: {app: web}, annotations: {testbed.aiops/ready-after: 3s}}
+            spec: {containers: [{name: app, image: "web:1"}]}
+"""
+
+
+def test_items_that_go_side_by_side_are_not_stopped_by_each_others_being_gone(tmp_path: Path) -> None:
+    result = played(tmp_path, WEB + """
+    expect:
+      - at: 4m
+        runs: [{runbook: renew, outcome: succeeded}]
+    """, book=PODS)
+    assert result.failures == ()

@@ -8,7 +8,9 @@ import pytest
 
 from aiops.app.desk import Desk
 from aiops.domain.command import CommandKind
+from aiops.domain.errors import CommandError
 from aiops.domain.runbook import Mode
+from aiops.domain.target import TargetRef
 from aiops.settings import GuardSettings
 from tests.scenarios.stage import CHECKOUT, RUNBOOK, Stage
 
@@ -88,3 +90,22 @@ def test_a_daemon_that_runs_dry_simulates_it(tmp_path: Path) -> None:
     assert answer.accepted
     assert "is simulated: the daemon runs dry" in answer.result
     assert stage.writes() == []
+
+
+LISTED = RUNBOOK.replace("steps:", 'parameters: {words: {type: strings, default: [a]}}\nsteps:\n  - {name: tell, action: notify, arguments: {message: "{{ parameters.words | join }}"}}')
+
+
+def test_a_list_is_given_with_commas(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, runbooks=(LISTED,)).run(60)
+    plan = stage.core.orders.plan("grow", CHECKOUT, {"words": "x, y ,z"}, "ada", "key")
+    assert plan.steps[0].arguments["message"] == "x, y, z"
+
+
+def test_an_object_of_a_kind_that_the_action_does_not_take_is_told_at_once(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, runbooks=(RUNBOOK,)).run(60)
+    with pytest.raises(CommandError, match=r"step scale: scale takes Deployment, StatefulSet, not Pod \(shop/pod/x\)"):
+        stage.core.orders.plan("grow", TargetRef("Pod", "shop", "x"), {}, "ada", "key")
+    assert stage.ask(CommandKind.RUN, "grow", target="deployment/checkout").result == (
+        "'deployment/checkout' is no target: a Deployment stands in a namespace: write NAMESPACE/deployment/checkout"
+    )
+    assert stage.ask(CommandKind.RUN, "grow", target="shop/node/n").result == "'shop/node/n' is no target: a Node stands in no namespace: write node/n"
