@@ -141,8 +141,8 @@ class VirtualWorld:
         version = self.cluster.state.version
         if version != self._seen:
             self._seen = version
-            view = self._view
-            self._state = read_state(*(view.objects(kind) for kind in ("Deployment", "Pod", "Node", "Job", "Service")))
+            # The objects whole: the view that the daemon has leaves out what Jobs are made of.
+            self._state = read_state(*(self.cluster.state.all(kind) for kind in ("Deployment", "Pod", "Node", "Job", "Service")))
         return self._state
 
     def _scrape(self, target: TargetFrame, now: float) -> None:
