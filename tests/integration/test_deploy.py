@@ -76,6 +76,13 @@ def test_every_kind_that_is_watched_can_be_read(kind):
     assert {(KINDS[kind].group, KINDS[kind].plural, verb) for verb in READ} <= READ_ROLE
 
 
+def test_every_kind_that_a_shipped_rule_is_about_is_watched():
+    """What is not in the view does not exist for a runbook."""
+    kinds = {rule["target"]["kind"] for file in (ROOT / "rules").glob("*.yaml") for rule in yaml.safe_load(file.read_text()).get("rules", ()) if "target" in rule}
+    assert "Service" in kinds
+    assert kinds <= set(DEFAULT_KINDS)
+
+
 def test_reading_role_covers_every_kind_of_target_and_no_others():
     # Leases are how components choose a leader; nothing here is about them.
     assert {(g, r) for g, r, _ in READ_ROLE} == {(k.group, k.plural) for k in KINDS.values() if k.name != "Lease"}
