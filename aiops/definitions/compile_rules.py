@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aiops.definitions.cel import compile_expression
-from aiops.definitions.schema_detectors import specification
+from aiops.definitions.objectives import objective_query
+from aiops.definitions.schema_detectors import BurnRateModel, specification
 from aiops.definitions.schema_rules import LogsModel, RuleModel
 from aiops.definitions.source_names import KUBERNETES, Meant, meant
 from aiops.domain.rule import Direction, LogQuery, MetricKind, MissingData, ObjectQuery, PromQuery, Query, Rule, TargetTemplate
@@ -22,7 +23,7 @@ BACKFILL = 7 * 86400.0
 
 def source_of(model: RuleModel, sources: Mapping[str, str] | None) -> Meant:
     """The source the rule asks. `sources`: name → type; None: nothing is known."""
-    kind = "query" if model.query is not None else "logs" if model.logs is not None else "objects"
+    kind = "query" if model.query is not None or model.objective is not None else "logs" if model.logs is not None else "objects"
     return meant(model.source, SOURCE_TYPES[kind], sources)
 
 
@@ -71,6 +72,8 @@ def _query(model: RuleModel) -> Query:
         return PromQuery(model.query)
     if model.logs is not None:
         return _logs(model.logs)
+    if model.objective is not None and isinstance(model.detector, BurnRateModel):
+        return PromQuery(objective_query(model.objective.bad, model.objective.total, model.detector.burn_alerts, model.detector.period))
     assert model.objects is not None
     return ObjectQuery(model.objects.kind, compile_expression(model.objects.value, "object"))
 

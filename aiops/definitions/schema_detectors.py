@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from aiops.definitions.fields import LabelName, Model, Number, Positive, Rate, Share
-from aiops.domain.rule import DetectorSpec
+from aiops.domain.rule import BurnAlert, DetectorSpec
 
 
 class ThresholdModel(Model):
@@ -133,10 +133,61 @@ class DriftModel(Model):
         return self
 
 
-AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | DriftModel
+class BurnAlertModel(Model):
+    """Fires when the budget burns faster than `rate` over both windows."""
+
+    long: Positive
+    short: Positive
+    rate: float = Field(gt=0, le=1e6)
+    critical: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BurnAlertModel:
+        if self.short >= self.long:
+            raise ValueError("short must be shorter than long")
+        return self
+
+
+WORKBOOK = ((3600.0, 300.0, 14.4, True), (21600.0, 1800.0, 6.0, True), (259200.0, 21600.0, 1.0, False))
+"""The SRE workbook's windows and rates for a period of 30 days: 2 % of the budget in an hour, 5 % in six, 10 % in three days."""
+
+
+def _workbook() -> list[BurnAlertModel]:
+    return [BurnAlertModel.model_construct(long=long, short=short, rate=rate, critical=critical) for long, short, rate, critical in WORKBOOK]
+
+
+class BurnRateModel(Model):
+    """How fast an objective's error budget burns, over long and short windows at once. Goes with `objective`."""
+
+    type: Literal["burnRate"]
+    target: float = Field(gt=0, lt=1, description="share of events that are to be good, as 0.999")
+    period: Positive = Field(default=30 * 86400.0)
+    alerts: list[BurnAlertModel] = Field(
+        default_factory=_workbook, min_length=1, max_length=8,
+        description="long, short, rate, critical; default: 1h and 5m at 14.4 and 6h and 30m at 6 critical, 3d and 6h at 1 a warning",
+    )
+    minimum_events: float = Field(default=100.0, ge=0, le=1e12)
+    coverage: Share = 0.5
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BurnRateModel:
+        if any(a.long > self.period for a in self.alerts):
+            raise ValueError("no window may be longer than period")
+        if any(a.rate * (1 - self.target) >= 1 for a in self.alerts):
+            raise ValueError("an alert's rate times the budget must be less than 1: more than everything cannot fail")
+        return self
+
+    @property
+    def burn_alerts(self) -> tuple[BurnAlert, ...]:
+        """The domain's form."""
+        return tuple(BurnAlert(a.long, a.short, a.rate, a.critical) for a in self.alerts)
+
+
+AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | DriftModel | BurnRateModel
 DetectorModel = Annotated[AnyDetector, Field(discriminator="type")]
 
 
 def specification(model: AnyDetector) -> DetectorSpec:
     """The domain's form; what was not given and has no default is left out."""
-    return DetectorSpec(model.type, model.model_dump(exclude={"type"}, exclude_none=True))
+    parameters = model.model_dump(exclude={"type"}, exclude_none=True)
+    return DetectorSpec(model.type, parameters | ({"alerts": model.burn_alerts} if isinstance(model, BurnRateModel) else {}))

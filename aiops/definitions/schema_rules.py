@@ -23,6 +23,7 @@ from aiops.definitions.fields import (
     TargetTemplate,
     Text,
 )  # fmt: skip
+from aiops.definitions.objectives import check_events
 from aiops.definitions.schema_detectors import DetectorModel
 from aiops.domain.target import KINDS
 
@@ -34,6 +35,7 @@ def _kind(text: str) -> str:
 
 
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_@][A-Za-z0-9_@./-]{0,127}$")]
+EventQuery = Annotated[str, AfterValidator(check_events), Field(min_length=1, description="PromQL that counts events in $window")]
 FieldValues = dict[FieldName, Annotated[list[Annotated[str, Field(max_length=500)]], Field(min_length=1, max_length=100)]]
 
 
@@ -56,6 +58,13 @@ class LogsModel(Model):
     time_field: FieldName = "@timestamp"
     message_field: FieldName = "message"
     max_groups: int = Field(default=1000, ge=1, le=10_000)
+
+
+class ObjectiveModel(Model):
+    """Events of an objective, counted in `$window`; series of both with the same labels belong together."""
+
+    bad: EventQuery
+    total: EventQuery
 
 
 class ObjectsModel(Model):
@@ -89,7 +98,7 @@ class MinimumVolumeModel(Model):
 
 
 class RuleModel(Model):
-    """One rule: exactly one of `query` (PromQL), `logs` and `objects`."""
+    """One rule: exactly one of `query` (PromQL), `logs`, `objects` and `objective`."""
 
     name: Name
     description: Text = ""
@@ -97,6 +106,7 @@ class RuleModel(Model):
     query: PromQL | None = None
     logs: LogsModel | None = None
     objects: ObjectsModel | None = None
+    objective: ObjectiveModel | None = None
     every: Positive = Field(default=15.0)
     hold: Duration = Field(default=0.0, alias="for", description="fires only after so long")
     keep_firing_for: Duration = Field(default=0.0, description="clears only after so long on the good side")
@@ -122,15 +132,17 @@ class RuleModel(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> RuleModel:
-        given = [key for key in ("query", "logs", "objects") if getattr(self, key) is not None]
+        given = [key for key in ("query", "logs", "objects", "objective") if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of query, logs, objects (now: {', '.join(given) or 'none'})")
+            raise ValueError(f"give exactly one of query, logs, objects, objective (now: {', '.join(given) or 'none'})")
         if self.minimum_volume is not None and self.query is None:
             raise ValueError("minimumVolume goes with query only")
         if self.backfill and self.query is None:
             raise ValueError("backfill goes with query only")
         if self.expose and self.logs is not None:
             raise ValueError("expose does not go with logs: their field names are no label names")
+        if (self.objective is None) == (self.detector.type == "burnRate"):
+            raise ValueError("objective and the detector burnRate go together")
         if self.detector.type == "threshold" and self.direction not in (None, "up" if self.detector.above is not None else "down"):
             raise ValueError("direction contradicts the threshold: leave it out, or write up for above, down for below")
         return self

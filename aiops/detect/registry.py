@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aiops.detect.burn_rate import BurnRate
 from aiops.detect.contract import Detector
 from aiops.detect.drift import Drift
 from aiops.detect.focus import Focus
@@ -76,6 +77,10 @@ def _drift(rule: Rule) -> GroupDetector:
     return Drift(counter=rule.kind is MetricKind.COUNTER, every=every, **rule.detector.parameters)
 
 
+def _burn_rate(rule: Rule) -> GroupDetector:
+    return BurnRate(**rule.detector.parameters)
+
+
 Builder = Callable[[Mapping[str, Any], Direction, MetricKind], Detector]
 BUILDERS: Mapping[str, Builder] = {
     "threshold": _threshold,
@@ -88,4 +93,5 @@ BUILDERS: Mapping[str, Builder] = {
 }
 GROUP_BUILDERS: Mapping[str, Callable[[Rule], GroupDetector]] = {
     "drift": _drift,
+    "burnRate": _burn_rate,
 }

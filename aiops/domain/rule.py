@@ -100,6 +100,22 @@ class TargetTemplate:
     owner: bool = False
 
 
+OBJECTIVE_LABEL = "aiops_events"
+"""The label by which an objective's answer says what a series counts: `bad 1h`, `total 1h`, `covered 1h`."""
+COVERED = 12
+"""Pieces of a long window in which traffic is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class BurnAlert:
+    """Fires when the budget burns faster than `rate` over both `long` and `short` (seconds)."""
+
+    long: float
+    short: float
+    rate: float
+    critical: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class DetectorSpec:
     """Which detector with which validated parameters (snake_case names)."""

@@ -153,6 +153,8 @@ class Observer:
             namespace, name = (target.namespace, target.name) if target is not None else ("", ", ".join(f"{k}={v}" for k, v in sorted(measure.labels.items())))
             if measure.name == "drift_psi":
                 self._telemetry.gauge("drift_psi", measure.value, rule=rule.name, target_namespace=namespace, target_name=trimmed(name, 200))
+            elif measure.name == "slo_budget_left":
+                self._telemetry.gauge("slo_budget_left_ratio", measure.value, rule=rule.name, target_namespace=namespace, target_name=trimmed(name, 200))
 
     def bank(self, rule: str) -> RuleBank | None:
         """Of the rule in force of this name."""
