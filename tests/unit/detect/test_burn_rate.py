@@ -15,7 +15,8 @@ from aiops.detect.burn_rate import BurnRate
 from aiops.detect.groups import Assessed
 from aiops.domain.rule import OBJECTIVE_LABEL, BurnAlert
 from aiops.domain.series import series_id
-from tests.unit.definitions.test_loader import RULES_HEAD, SOURCES, load
+from tests.unit.definitions.specs import SOURCES
+from tests.unit.definitions.test_loader import RULES_HEAD, load
 from tests.unit.detect.groups import T0, answer
 
 FAST, SLOW = BurnAlert(3600.0, 300.0, 14.4, critical=True), BurnAlert(259200.0, 21600.0, 1.0)
@@ -94,10 +95,10 @@ def test_the_query_counts_what_it_says() -> None:
     query = objective_query(bad, total, (FAST,), 86400.0)
     check_promql(query)
     store = MemorySeriesStore(retention=2 * 86400.0)
-    times = T0 + 15.0 * np.arange(120)  # half an hour
-    store.append_many({"__name__": "x", "w": "a", "r": "good"}, times, np.arange(120) * 9.0)
-    store.append_many({"__name__": "x", "w": "a", "r": "bad"}, times, np.arange(120) * 1.0)
-    found = MemoryPrometheus("p", store).instant(query, float(times[-1]))
+    times = [T0 + 15.0 * i for i in range(120)]  # half an hour
+    store.append_many({"__name__": "x", "w": "a", "r": "good"}, times, [9.0 * i for i in range(120)])
+    store.append_many({"__name__": "x", "w": "a", "r": "bad"}, times, [1.0 * i for i in range(120)])
+    found = MemoryPrometheus("p", store).instant(query, times[-1])
     seen = {labels[OBJECTIVE_LABEL]: value for labels, value in zip(found.labels, found.values.tolist(), strict=True)}
     assert set(seen) == {"bad 5m", "total 5m", "bad 1h", "total 1h", "bad 1d", "total 1d", "covered 1h"}
     assert seen["bad 5m"] / seen["total 5m"] == pytest.approx(0.1)
