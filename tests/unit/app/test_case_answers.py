@@ -111,6 +111,27 @@ def test_what_a_person_answers_is_judged_and_a_refusal_writes_nothing(
     assert result.failures == ()
 
 
+@pytest.mark.parametrize(("times", "guard", "reason"), [(20, "replicas", "AboveMaximum"), (1, "", "")])
+def test_a_simulated_run_is_judged_in_the_same_way(tmp_path: Path, times: int, guard: str, reason: str) -> None:
+    book = f"""
+apiVersion: aiops/v1
+kind: Runbook
+metadata: {{name: shrink}}
+mode: auto
+match: '"saturation" in incident.symptoms'
+steps:
+  - {{name: first, action: scale, arguments: {{by: "+1"}}}}
+  - {{name: set, action: scale, needs: [first], arguments: {{to: "{{{{ steps.first.output.to * {times} }}}}"}}}}
+"""
+    result = played(tmp_path, f"""
+    expect:
+      - at: 150s
+        refusals: {f"[{{runbook: shrink, guard: {guard}, reason: {reason}}}]" if guard else "[]"}
+        runs: [{{runbook: shrink, outcome: {"error" if guard else "simulated"}}}]
+    """, book=book, head=HEAD.replace("act: true", "act: false"))
+    assert result.failures == ()
+
+
 def test_two_answers_in_a_row_are_judged_together(tmp_path: Path) -> None:
     # 4 → 3 → 2 is half of four, 4 → 3 → 1 is more, though it is less than half of what the second step finds... which is two of three.
     book = SHRINK.replace("  - {name: tell", """  - {name: more, action: suspend, needs: [set], arguments: {question: And now?, type: int, minimum: 1, maximum: 9, for: 60s}}
