@@ -14,6 +14,7 @@ LEFT_OUT: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ConfigMap": (("data",), ("binaryData",)),
     "Job": (("spec", "template"),),
     "CronJob": (("spec", "jobTemplate"),),
+    "EndpointSlice": (("endpoints",),),
 }
 """Paths by kind."""
 

@@ -20,7 +20,7 @@ log = logging.getLogger("aiops.kubernetes")
 
 DEFAULT_KINDS = (
     *("Pod", "Node", "Namespace", "Event", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"),
-    *("HorizontalPodAutoscaler", "PodDisruptionBudget", "Job", "CronJob", "ConfigMap", "Service"),
+    *("HorizontalPodAutoscaler", "PodDisruptionBudget", "Job", "CronJob", "ConfigMap", "Service", "EndpointSlice"),
 )
 OWNED_KINDS = frozenset({"Deployment", "StatefulSet", "HorizontalPodAutoscaler", "ConfigMap"})
 """Kinds whose managedFields are kept: who owns a replica count, the bounds of one, or a configuration, is asked of them."""

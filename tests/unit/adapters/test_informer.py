@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from aiops.adapters.clock import SystemClock
-from aiops.adapters.kubernetes.informer import Informer
+from aiops.adapters.kubernetes.informer import DEFAULT_KINDS, Informer
 from aiops.adapters.memory_cluster import READ_ONLY, MemoryCluster, Rule
 from aiops.adapters.memory_cluster.clients import MemoryReader
 from aiops.domain.errors import ClusterUnavailableError, ForbiddenError, GoneError
 from aiops.domain.target import TargetRef
+from aiops.execution.actions.registry import SPECS
 from aiops.ports.cluster import ListPage, WatchEvent
 
 WAIT = 20
@@ -219,3 +220,8 @@ def test_stopping_twice_and_before_starting_is_fine(cluster: MemoryCluster):
     informer = Informer(cluster.reader_as("reader", READ_ONLY), SystemClock(), jitter=lambda: 0.0)
     assert informer.stop()
     assert informer.stop()
+
+
+def test_what_an_action_takes_as_its_target_is_watched_so_that_guards_can_judge_it():
+    taken = {kind for spec in SPECS.values() for kind in spec.target_kinds}
+    assert taken - set(DEFAULT_KINDS) == set()
