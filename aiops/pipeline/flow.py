@@ -6,6 +6,7 @@ decided and what follows from it; `commands` and `housekeeping` run beside it; `
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +47,8 @@ from aiops.ports.storage import Changes, Store
 from aiops.ports.telemetry import Telemetry
 
 log = structlog.get_logger(__name__)
-RECONSIDER = 5.0
+RECONSIDER, AT_MOST = 5.0, 2.0
+"""Seconds from one look at the active incidents to the next, and after which one is broken off: with thousands of them the next goes on from there."""
 
 
 @dataclass
@@ -90,6 +92,7 @@ class Flow:
         self._sight: dict[str, Signal] = {}
         self._delivering = threading.Lock()
         self._started = False
+        self._looked = (-math.inf, "")
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -247,18 +250,23 @@ class Flow:
             self._delivering.release()
 
     def reconsider(self) -> None:
-        """Look at every active incident again: a cooldown may have ended, a source may be seen again, the store may be back."""
+        """Look at every active incident again, oldest first: a cooldown may have ended, a source may be seen again, the store may be back."""
         self._expire_unknown()
         with self._lock:
             now = self.parts.clock.now()
             self._transactions.mute(now)
             self._catch_up()
-        for incident in tuple(self.parts.board):
+        began, places = self.parts.clock.monotonic(), {(i.opened_at, i.id): i for i in self.parts.board}
+        for place in sorted(places, key=lambda place: (place <= self._looked, place)):
             # The lock is let go of between incidents: with many of them, claims and progress need not wait for all.
             with self._lock:
-                current = self.parts.board.by_id(incident.id)
+                current = self.parts.board.by_id(places[place].id)
                 if current is not None:
                     self._transactions.decide_safely(current, self.parts.clock.now())
+            self._looked = place
+            if self.parts.clock.monotonic() - began >= AT_MOST:
+                return
+        self._looked = (-math.inf, "")
 
     def _catch_up(self) -> None:
         """Runs that ended while nobody could write that down: a crash, or the store failing, between the two transactions."""

@@ -40,7 +40,8 @@ class History:
         far = now - span
         asked = [self._asked(limits.cluster_horizon)]
         asked += [self._asked(span, target=str(target)) for target in plan.targets]
-        asked.append(self._asked(limits.runbook_horizon, runbook=plan.runbook))
+        if len(asked[0]) >= MOST or limits.runbook_horizon > limits.cluster_horizon:  # else they are among those of the cluster
+            asked.append(self._asked(limits.runbook_horizon, runbook=plan.runbook))
         # A full page is cut off at its oldest run: from there on nothing is known.
         cut = max((min(e.created_at for e in runs) for runs in asked if len(runs) >= MOST), default=far)
         return tuple({e.id: e for runs in asked for e in runs}.values()), max(far, cut)
