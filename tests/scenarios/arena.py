@@ -100,7 +100,10 @@ def careless(definitions: Definitions) -> Definitions:
     return replace(definitions, rules=type(definitions.rules)(rules), runbooks=type(definitions.runbooks)(runbooks))
 
 
-_CAUTION = re.compile(r"&&\s*(![A-Za-z(][^&|]*|(incident\.(age|open)|target\.settled)Seconds >= [0-9.]+|incident\.openSeconds <= target\.revisionAgeSeconds)(?=\s*(&&|\)|$))")
+_CAUTION = re.compile(
+    r"&&\s*(!\([^()]*\)|![A-Za-z][\w.]*(\([^()]*\))?|(incident\.(age|open)|target\.settled)Seconds >= [0-9.]+"
+    r"|incident\.openSeconds <= target\.revisionAgeSeconds)(?=\s*(&&|\)|$))"
+)
 
 
 def _bold(match: str) -> str:

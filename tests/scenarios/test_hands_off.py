@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenarios.arena import play, play_scene
+from aiops.app.check import load_or_raise
+from aiops.app.config import read_settings
+from tests.scenarios.arena import careless, play, play_scene
 from tests.scenarios.kinds import GUARDED, HANDS_OFF, quiet_scene
 
 SEEDS = range(1, 6)
@@ -19,6 +21,14 @@ def test_nothing_wrong_is_written(kind: str) -> None:
 @pytest.mark.parametrize("kind", HANDS_OFF)
 def test_without_safety_something_wrong_is_written(kind: str) -> None:
     assert any(play(kind, seed, "no-guards" if kind in GUARDED else "none").wrong for seed in SEEDS)
+
+
+def test_without_caution_the_packs_are_what_they_were_in_all_else() -> None:
+    shipped = load_or_raise(read_settings(None))
+    bold = {book.name: book.match.text for book in careless(shipped).runbooks}
+    assert "!" not in bold["rollback-release"]
+    assert '"crash-loop" in incident.symptoms' in bold["rollback-release"]
+    assert set(bold) == {book.name for book in shipped.runbooks}
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -72,6 +72,7 @@ class ClusterExporter:
                 place = {"namespace": deployment.namespace, "deployment": deployment.name}
                 add("kube_deployment_spec_replicas", deployment.replicas, **place)
                 add("kube_deployment_status_replicas_available", deployment.available, **place)
+                add("kube_deployment_status_replicas_unavailable", deployment.unavailable, **place)
             for pod in state.pods.get(key, ()):
                 _pod(pod, add)
         for node in state.nodes:

@@ -90,6 +90,8 @@ class Deployment:
     image: str
     template: Mapping[str, Any]
     marks: frozenset[str] = frozenset()
+    unavailable: int = 0
+    """Of all its pods, those of the release before and those that are more than wanted too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,7 @@ def _deployment(obj: Any) -> Deployment:
         image=containers[0].get("image", "") if containers else "",
         template=spec["template"],
         marks=marks_of(containers[0]) if containers else frozenset(),
+        unavailable=max(0, counts[0] - counts[2]),
     )
 
 

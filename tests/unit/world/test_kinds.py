@@ -153,6 +153,7 @@ def test_an_image_that_cannot_be_pulled_never_comes_up() -> None:
     run(world, 60)
     assert value(world, 'max(kube_pod_container_status_waiting_reason{pod=~"storefront-.*",reason=~"ImagePullBackOff|ErrImagePull"})') == 1
     assert failing(world, "storefront") < 0.01, "those of before serve on"
+    assert value(world, 'kube_deployment_status_replicas_unavailable{deployment="storefront"}') == 1
     image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "shop/storefront:1.0.0"}]
     annotation = [{"op": "remove", "path": "/spec/template/metadata/annotations/testbed.aiops~1state"}]
     world.cluster.writer("someone").patch(deployment("storefront"), image + annotation)
