@@ -70,6 +70,11 @@ class RowArrays:
         for name, column in self._columns.items():
             self._arrays[name][rows] = column.fill
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one row."""
+        return sum(np.dtype(c.dtype).itemsize * int(np.prod(c.shape)) for c in self._columns.values())
+
     def used(self) -> dict[str, NDArray[Any]]:
         """Copies of the rows in use, by name."""
         return {name: array[: self.size].copy() for name, array in self._arrays.items()}

@@ -44,8 +44,7 @@ class CutForest:
     @property
     def bytes_each(self) -> int:
         """Memory of one row."""
-        self._state.reserve(1)
-        return sum(a[:1].nbytes for a in self._state.used().values())
+        return self._state.bytes_each
 
     @staticmethod
     def compressed(z: Floats) -> Floats:

@@ -79,6 +79,11 @@ class Fleet:
             block_worst=Column(0.0), block_size=Column(0, np.int32), worst_sum=Column(0.0), worst_count=Column(0.0),
         )
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return self._state.bytes_each
+
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
         """As the contract says; ready after 30 samples."""
         ok = np.isfinite(values)

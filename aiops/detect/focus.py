@@ -53,6 +53,11 @@ class Focus:
         forest = CutForest(len(FEATURES), trees=TREES, size=SIZE, memory=MEMORY, seed=self._seed)
         return Fleet(direction=self._direction), forest, state
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return self._fleet.bytes_each + self._forest.bytes_each + self._state.bytes_each
+
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
         """As the contract says; ready when `fleet` is, the forest joins in after 60 samples more."""
         ok = np.isfinite(values)

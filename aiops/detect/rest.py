@@ -21,16 +21,19 @@ class Rest:
     def __init__(self) -> None:
         self._state = RowArrays(worst=Column(0.0, np.float32, (LONG // BLOCK,)), open=Column(0.0, np.float32), size=Column(0, np.int32), block=Column(0, np.int32))
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return self._state.bytes_each
+
     def rested(self, rows: Rows, scores: Floats) -> Floats:
         """Scores of one sample for each of distinct rows, in order of time; NaN counts as 0. The samples are remembered."""
         s = self._state
         s.cover(rows)
         now = np.nan_to_num(scores).astype(np.float32)
         before, place = s["worst"][rows], s["block"][rows]
-        # Newest block first.
-        order = (place[:, None] - 1 - np.arange(LONG // BLOCK)[None, :]) % (LONG // BLOCK)
-        before = np.take_along_axis(before, order, axis=1)
-        recent = np.maximum(before[:, : SHORT // BLOCK].max(axis=1), s["open"][rows])
+        newest = (place[:, None] - 1 - np.arange(SHORT // BLOCK)[None, :]) % (LONG // BLOCK)
+        recent = np.maximum(np.take_along_axis(before, newest, axis=1).max(axis=1), s["open"][rows])
         longer = np.maximum(before.max(axis=1), s["open"][rows])
         s["open"][rows] = np.maximum(s["open"][rows], now)
         s["size"][rows] += 1

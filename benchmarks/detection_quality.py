@@ -1,0 +1,148 @@
+"""Both profiles over labelled recordings in `--data DIR`: `nab/data/<category>/*.csv.gz` with `nab/combined_windows.json`, `smd/machine-*.csv[.xz]` with `smd/labels`.
+
+One causal pass, one setting for all series. Neighbours: `nab`, `smd` have the rules, `detection` prints.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops.adapters.tables import TimedTable, read_timed
+from aiops.detect.scoring import Profile, score_series, score_table
+from benchmarks import nab, smd
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NabRow:
+    """A detector over all series: with the threshold of the labels and with the other half's; CPU µs a point."""
+
+    name: str
+    oracle: nab.Result
+    transferred: nab.Result
+    micros: float
+
+
+@dataclass(frozen=True)
+class SmdRow:
+    """A detector over all machines; CPU µs a row."""
+
+    name: str
+    machines: dict[str, smd.Machine]
+    micros: float
+
+    @property
+    def found(self) -> int:
+        return sum(m.found for m in self.machines.values())
+
+    @property
+    def events(self) -> int:
+        return sum(m.events for m in self.machines.values())
+
+    @property
+    def auc_pr(self) -> float:
+        return float(np.mean([m.auc_pr for m in self.machines.values()]))
+
+
+def range_rule(values: Floats) -> Floats:
+    """The five-line rule that a detector has to beat: how far beyond the range seen so far, in shares of it; 5 % and less is nothing."""
+    high, low = np.maximum.accumulate(values), np.minimum.accumulate(values)
+    before_high, before_low = np.append(values[0], high[:-1]), np.append(values[0], low[:-1])
+    beyond = np.maximum(values - before_high, before_low - values) / np.maximum(before_high - before_low, 1e-12)
+    return np.where(beyond > 0.05, beyond / (1.0 + beyond), 0.0)
+
+
+def max_z(values: Floats, train: int) -> Floats:
+    """max |z| of the columns against the training half: one line that a detector of many columns has to beat."""
+    sigma = values[:train].std(axis=0)
+    return np.asarray(np.abs((values - values[:train].mean(axis=0)) / np.where(sigma > 0.0, sigma, 1.0)).max(axis=1))
+
+
+def sklearn_forest(values: Floats, train: int) -> Floats:
+    """scikit-learn's forest, fitted on the training half."""
+    from sklearn.ensemble import IsolationForest
+
+    return np.asarray(-IsolationForest(random_state=1).fit(values[:train]).score_samples(values))
+
+
+def nab_rows(folder: Path, told: Callable[[str], None]) -> list[NabRow]:
+    """Ours in both profiles and the range rule."""
+    windows = json.loads((folder / "combined_windows.json").read_text())
+    tables = {name: read_timed(_existing(folder / "data" / name)) for name in sorted(windows)}
+    times, values = [t.times for t in tables.values()], [t.values[:, 0] for t in tables.values()]
+    points = sum(len(v) for v in values)
+
+    def row(name: str, score: Callable[[], list[Floats]]) -> NabRow:
+        began = time.process_time()
+        scores = score()
+        micros = 1e6 * (time.process_time() - began) / points
+        series = [nab.labelled(key, t.times, s, [_span(w) for w in windows[key]]) for (key, t), s in zip(tables.items(), scores, strict=True)]
+        told(f"NAB {name}")
+        return NabRow(name, nab.oracle(series), nab.transferred(series), micros)
+
+    return [
+        row("range rule", lambda: [range_rule(v) for v in values]),
+        row("fleet (without forest)", lambda: score_series(times, values, profile=Profile.FLEET)),
+        row("focus (with forest)", lambda: score_series(times, values, profile=Profile.FOCUS)),
+    ]
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else path.with_name(f"{path.name}.gz")
+
+
+def _span(limits: list[str]) -> tuple[float, float]:
+    first, last = (datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in limits)
+    return first, last
+
+
+def smd_rows(folder: Path, told: Callable[[str], None]) -> list[SmdRow]:
+    """Ours in both profiles, max |z| and scikit-learn's forest. The peers know the training half, ours is causal."""
+    tables, labels = {}, {}
+    for path in sorted(folder.glob("machine-*.csv*")):
+        name = path.name.split(".")[0]
+        tables[name] = _table(path)
+        labels[name] = read_timed_labels(next(p for p in (folder / "labels").glob(f"{name}.csv*")))
+    rows = sum(len(t.times) for t in tables.values())
+
+    def row(name: str, score: Callable[[Floats, int], Floats]) -> SmdRow:
+        began, found = time.process_time(), {}
+        for key, table in tables.items():
+            test = labels[key] >= 0
+            found[key] = smd.machine(score(table.values, int((~test).sum()))[test], labels[key][test])
+        told(f"SMD {name}")
+        return SmdRow(name, found, 1e6 * (time.process_time() - began) / rows)
+
+    return [
+        row("max |z| against the training half", max_z),
+        row("scikit-learn forest on the training half", sklearn_forest),
+        row("fleet (without forest)", lambda values, _: score_table(values, profile=Profile.FLEET)),
+        row("focus (with forest)", lambda values, _: score_table(values, profile=Profile.FOCUS)),
+    ]
+
+
+def _table(path: Path) -> TimedTable:
+    if path.suffix != ".xz":
+        return read_timed(path)
+    with TemporaryDirectory() as folder:
+        plain = Path(folder) / path.stem
+        plain.write_bytes(lzma.decompress(path.read_bytes()))
+        return read_timed(plain)
+
+
+def read_timed_labels(path: Path) -> NDArray[np.int64]:
+    """The column `label`."""
+    import pandas as pd
+
+    return np.asarray(pd.read_csv(path)["label"].to_numpy(), dtype=np.int64)

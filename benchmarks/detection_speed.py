@@ -1,0 +1,182 @@
+"""What a tick costs, ours and the peers' in turn, each measured in a process of its own. Neighbour: `detection` prints.
+
+    python -m benchmarks.detection_speed SIDE    one measurement as JSON; `detection` calls this
+
+CPU time of one tick (median of several) and the peak of resident memory above what the process held before the state of the series was made. river keeps one model a
+series in Python objects, a megabyte each, so it is measured on a sample of the series and multiplied.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FLEET, FOCUS, RIVER_SAMPLE = 100_000, 5_000, 150
+EVERY, T0 = 60.0, 1_790_000_000.0
+TICKS = 5
+FEATURES = 4
+TREES, HEIGHT = 10, 5
+"""Of river's half-space trees: as many trees as ours, and as many leaves as ours keep points."""
+
+
+def memory(name: str) -> float:
+    """MiB by `/proc/self/status`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+
+def timed(tick: Callable[[], Any], ticks: int = TICKS) -> float:
+    """Median CPU ms."""
+    spent = []
+    for _ in range(ticks):
+        began = time.process_time()
+        tick()
+        spent.append(time.process_time() - began)
+    return 1000.0 * float(np.median(spent))
+
+
+def _answer(n: int) -> bytes:
+    from benchmarks.decode import answer
+
+    return answer(n)
+
+
+def fleet() -> dict[str, float]:
+    """Decode, three views, rest: 100,000 series, 60 samples known of each."""
+    from aiops.adapters.prometheus.decode import AnswerDecoder
+    from aiops.adapters.prometheus.labels import LabelTable
+    from aiops.detect.fleet import Fleet
+    from aiops.detect.rest import Rest
+
+    body, table = _answer(FLEET), LabelTable()
+    start = memory("VmRSS")
+    detector, rest, rows, rng = Fleet(), Rest(), np.arange(FLEET), np.random.default_rng(1)
+    for i in range(60):
+        rest.rested(rows, detector.score_and_learn(rows, np.full(FLEET, T0 + EVERY * i), rng.normal(size=FLEET)).score)
+    parts: dict[str, list[float]] = {"decode": [], "score": [], "rest": []}
+    for i in range(60, 60 + TICKS):
+        began = time.process_time()
+        decoder = AnswerDecoder(table)
+        for place in range(0, len(body), 1 << 20):
+            decoder.feed(body[place : place + (1 << 20)])
+        values = decoder.finish().values
+        read = time.process_time()
+        scores = detector.score_and_learn(rows, np.full(FLEET, T0 + EVERY * i), values)
+        scored = time.process_time()
+        rest.rested(rows, scores.score)
+        for name, spent in (("decode", read - began), ("score", scored - read), ("rest", time.process_time() - scored)):
+            parts[name].append(1000.0 * spent)
+    middle = {name: float(np.median(times)) for name, times in parts.items()}
+    return {**middle, "ms": sum(middle.values()), "peak": memory("VmHWM") - start, "bytes": detector.bytes_each + rest.bytes_each}
+
+
+def sklearn() -> dict[str, float]:
+    """scikit-learn's forest of 100 trees, fitted beforehand on three features, scoring 100,000 rows: no state of a series, no decoding, no alarm logic."""
+    from sklearn.ensemble import IsolationForest
+
+    rng = np.random.default_rng(1)
+    forest = IsolationForest(random_state=1).fit(rng.normal(size=(4096, 3)))
+    start = memory("VmRSS")
+    rows = rng.normal(size=(FLEET, 3))
+    return {"ms": timed(lambda: forest.score_samples(rows)), "peak": memory("VmHWM") - start}
+
+
+def _river(features: int) -> dict[str, float]:
+    from river.anomaly import HalfSpaceTrees
+
+    rng = np.random.default_rng(1)
+    names = [f"f{j}" for j in range(features)]
+    tracemalloc.start()
+    models = [HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=50, seed=1) for _ in range(RIVER_SAMPLE)]
+
+    def tick() -> None:
+        for model in models:
+            point = dict(zip(names, rng.random(features).tolist(), strict=True))
+            model.score_one(point)
+            model.learn_one(point)
+
+    for _ in range(3):
+        tick()
+    size = tracemalloc.get_traced_memory()[0] / RIVER_SAMPLE
+    tracemalloc.stop()
+    for _ in range(57):
+        tick()
+    return {"ms": timed(tick) / RIVER_SAMPLE, "bytes": size}
+
+
+def river() -> dict[str, float]:
+    """river's half-space trees on one feature for each series, scored and taught; a sample of the series."""
+    one = _river(1)
+    return {"ms": one["ms"] * FLEET, "bytes": one["bytes"]}
+
+
+def focus() -> dict[str, float]:
+    """Three views and the forest: 5,000 series, 200 samples known of each."""
+    from aiops.detect.focus import Focus
+
+    start = memory("VmRSS")
+    detector, rows, rng, at = Focus(), np.arange(FOCUS), np.random.default_rng(1), [T0]
+
+    def tick() -> None:
+        at[0] += EVERY
+        detector.score_and_learn(rows, np.full(FOCUS, at[0]), rng.normal(size=FOCUS))
+
+    for _ in range(200):
+        tick()
+    return {"ms": timed(tick, 9), "peak": memory("VmHWM") - start, "bytes": detector.bytes_each}
+
+
+def forest() -> dict[str, float]:
+    """The forest alone, as river's trees alone: four features given."""
+    from aiops.detect.cut_forest import CutForest
+    from aiops.detect.focus import MEMORY, SIZE
+    from aiops.detect.focus import TREES as OURS
+
+    made, rows, rng = CutForest(FEATURES, trees=OURS, size=SIZE, memory=MEMORY), np.arange(FOCUS), np.random.default_rng(1)
+
+    def tick() -> None:
+        points = made.points(rng.normal(size=(FOCUS, FEATURES)))
+        made.score(rows, points)
+        made.learn(rows, points)
+
+    for _ in range(200):
+        tick()
+    return {"ms": timed(tick, 9), "bytes": made.bytes_each}
+
+
+def river_focus() -> dict[str, float]:
+    """river's half-space trees on four features for each series; a sample of the series."""
+    one = _river(FEATURES)
+    return {"ms": one["ms"] * FOCUS, "bytes": one["bytes"]}
+
+
+def alone() -> dict[str, float]:
+    """One series scored alone, by the clock: P95 in ms."""
+    from aiops.detect.fleet import Fleet
+    from aiops.detect.focus import Focus
+
+    found = {}
+    for name, detector in (("fleet", Fleet()), ("focus", Focus())):
+        rng, row, spent = np.random.default_rng(1), np.zeros(1, dtype=np.int64), []
+        for i in range(1500):
+            value = rng.normal(size=1)
+            began = time.perf_counter()
+            detector.score_and_learn(row, np.array([T0 + EVERY * i]), value)
+            spent.append(1000.0 * (time.perf_counter() - began))
+        found[name] = float(np.percentile(spent[500:], 95))
+    return found
+
+
+SIDES: dict[str, Callable[[], dict[str, float]]] = {
+    "fleet": fleet, "sklearn": sklearn, "river": river, "focus": focus, "forest": forest, "river-focus": river_focus, "alone": alone,
+}
+
+if __name__ == "__main__":
+    print(json.dumps(SIDES[sys.argv[1]]()))
