@@ -94,7 +94,7 @@ def _river(features: int) -> dict[str, float]:
     rng = np.random.default_rng(1)
     names = [f"f{j}" for j in range(features)]
     tracemalloc.start()
-    models = [HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=50, seed=1) for _ in range(RIVER_SAMPLE)]
+    models: list[Any] = [HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=50, seed=1) for _ in range(RIVER_SAMPLE)]
 
     def tick() -> None:
         for model in models:
