@@ -95,12 +95,15 @@ def stream(kind: str, seed: int) -> Floats:
 
 
 def _our_alarms(values: Floats) -> Floats:
-    """Sample numbers at which an alarm of the detector `drift` begins; (streams, samples) in."""
+    """Sample numbers at which an alarm of the detector `drift`, as a rule has it by default, begins; (streams, samples) in."""
     from aiops.detect.drift import Drift
+    from aiops.domain.series import SampleBatch
 
-    detector, rows, held, begun = Drift(), np.arange(len(values)), np.zeros(len(values), dtype=bool), []
+    detector, held, begun = Drift(), np.zeros(len(values), dtype=bool), []
+    labels = tuple({"stream": f"{i:02d}"} for i in range(len(values)))
     for i in range(values.shape[1]):
-        scores = detector.score_and_learn(rows, np.full(len(values), 1.79e9 + EVERY * i), values[:, i])
+        at = 1.79e9 + EVERY * i
+        scores = detector.assess(SampleBatch("bench", "q", at, labels, np.full(len(values), at), values[:, i])).scores
         begun += [float(i)] * int(np.count_nonzero(scores.breach & ~held))
         held = (held | scores.breach) & ~scores.recovered
     return np.array(begun)

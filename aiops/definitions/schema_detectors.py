@@ -67,6 +67,7 @@ class FocusModel(Model):
     """The fleet's views and a random cut forest of each series' own: some ten times the memory and the time, for series that matter most."""
 
     type: Literal["focus"]
+    false_alarms: Rate | None = Field(default=None, description="as for `fleet`")
 
 
 class PeersModel(Model):

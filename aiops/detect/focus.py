@@ -9,12 +9,14 @@ About 20 kB a series, of which `fleet` has 1.8. Neighbours: `cut_forest`, `fleet
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, part, unpack
 from aiops.detect.contract import Scores, plain_scores, scattered
-from aiops.detect.cut_forest import SEED, CutForest
-from aiops.detect.fleet import HUGE, Fleet
+from aiops.detect.cut_forest import SEED, CutForest, Points
+from aiops.detect.fleet import HUGE, Fleet, Seen
 from aiops.domain.rule import Direction
 from aiops.domain.series import Floats
 
@@ -35,8 +37,22 @@ SHARE = 0.25
 _TINY = 1e-300
 
 
+@dataclass(frozen=True, slots=True)
+class Closer:
+    """What one batch looks like before anything is learned of it: what `fleet` sees, and what the forest does; all of shape (n, ...)."""
+
+    plain: Seen
+    ready: Flags
+    away: Floats
+    step: Floats
+    mean: Floats
+    size: Floats
+    found: Floats
+    points: Points
+
+
 class Focus:
-    """See above. `direction`: which departures count; `seed` of the forest."""
+    """See above. `direction`: which departures count; `seed` of the forest. The same face as `Fleet`."""
 
     reason = "Isolated"
 
@@ -62,13 +78,16 @@ class Focus:
         """As the contract says; ready when `fleet` is, the forest joins in after 60 samples more."""
         ok = np.isfinite(values)
         rows, times, values = rows[ok], times[ok], np.clip(values[ok], -HUGE, HUGE)
-        plain = self._fleet.score_and_learn(rows, times, values, learn=learn)
-        self._state.cover(rows)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            score = self._joined(rows, values, plain, learn=learn)
-        return scattered(plain_scores(score, plain.ready, expected=plain.expected, lower=plain.lower, upper=plain.upper), ok)
+            scores, seen = self.look(rows, times, values)
+            if learn:
+                self.learn(rows, times, values, seen, np.ones(len(rows), dtype=np.bool_))
+        return scattered(scores, ok)
 
-    def _joined(self, rows: Rows, values: Floats, plain: Scores, *, learn: bool) -> Floats:
+    def look(self, rows: Rows, times: Floats, values: Floats) -> tuple[Scores, Closer]:
+        """Scores of finite values up to `HUGE`, and what `learn` wants to know. Learns nothing; floating-point warnings are the caller's to silence."""
+        self._state.cover(rows)
+        plain, seen = self._fleet.look(rows, times, values)
         s = self._state
         away = np.where(plain.ready, values - plain.expected, 0.0)
         step = np.nan_to_num(values - s["last"][rows])
@@ -83,13 +102,30 @@ class Focus:
         usual = (USUAL_WEIGHT * USUAL + s["worst_sum"][rows]) / (USUAL_WEIGHT + s["worst_count"][rows])
         speaks = plain.ready & (s["count"][rows] >= READY) & ~self._wrong_side(away)
         score = np.where(speaks, (1.0 - SHARE) * plain.score + SHARE * found / (usual * BREACH), plain.score)
-        if learn:
-            s["last"][rows] = values
-            s["low"][rows], s["high"][rows] = np.minimum(s["low"][rows], values), np.maximum(s["high"][rows], values)
-            at = np.flatnonzero(plain.ready)
-            self._learn(rows[at], away[at], step[at], mean[at], size[at], found[at])
-            self._forest.learn(rows[at], points[at])
-        return np.asarray(score)
+        joined = plain_scores(score, plain.ready, expected=plain.expected, lower=plain.lower, upper=plain.upper)
+        return joined, Closer(seen, plain.ready, away, step, mean, size, found, points)
+
+    def learn(self, rows: Rows, times: Floats, values: Floats, seen: Closer, which: Flags) -> None:
+        """Learn those of the samples that `which` flags; of the others only what `fleet` notes. `seen` is what `look` gave."""
+        self._fleet.learn(rows, times, values, seen.plain, which)
+        s, taught = self._state, rows[which]
+        s["last"][taught] = values[which]
+        s["low"][taught], s["high"][taught] = np.minimum(s["low"][taught], values[which]), np.maximum(s["high"][taught], values[which])
+        judged = which & seen.ready
+        self._learn(rows[judged], seen.away[judged], seen.step[judged], seen.mean[judged], seen.size[judged], seen.found[judged])
+        self._forest.learn(rows[judged], seen.points[judged])
+
+    def deviation(self, rows: Rows, scores: Scores) -> Floats:
+        """As `Fleet.deviation`."""
+        return self._fleet.deviation(rows, scores)
+
+    def reseed(self, rows: Rows, shift: Floats, scale: Floats) -> None:
+        """As `Fleet.reseed`. What the forest knows is in deviations, so it holds; where the series left off is not where it goes on."""
+        self._fleet.reseed(rows, shift, scale)
+        s = self._state
+        s["departure_variance"][rows] *= np.square(scale)
+        s["step_variance"][rows] *= np.square(scale)
+        s["mean"][rows], s["size"][rows] = 0.0, 0.0
 
     def _wrong_side(self, away: Floats) -> Flags:
         if self._direction is Direction.BOTH:

@@ -16,6 +16,7 @@ from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, part, unpa
 from aiops.detect.calibration import Calibration
 from aiops.detect.contract import MAX_SCORE, Scores, scattered
 from aiops.detect.fleet import HUGE, Fleet
+from aiops.detect.focus import Focus
 from aiops.detect.regime import Regimes
 from aiops.domain.rule import Direction, MetricKind
 from aiops.domain.series import Floats
@@ -29,19 +30,26 @@ CALM_SHARE = 0.8
 class LiveFleet:
     """`false_alarms`: seconds in which one false alarm a series is borne; None: `aiops score`'s own level, which holds for all series alike.
 
-    `pooled`: a new series leans on the rule's other ones.
+    `pooled`: a new series leans on the rule's other ones. `forest`: the views of `focus`, which has one more.
     """
 
     reason = "UnlikeItself"
 
     def __init__(
-        self, *, false_alarms: float | None = None, pooled: bool = True, direction: Direction = Direction.BOTH, kind: MetricKind = MetricKind.GAUGE
+        self,
+        *,
+        false_alarms: float | None = None,
+        pooled: bool = True,
+        forest: bool = False,
+        direction: Direction = Direction.BOTH,
+        kind: MetricKind = MetricKind.GAUGE,
     ) -> None:
-        self._direction, self._kind, self._period, self._pooled = direction, kind, false_alarms, pooled
+        self._direction, self._kind, self._period, self._pooled, self._forest = direction, kind, false_alarms, pooled, forest
         self._fill()
 
     def _fill(self) -> None:
-        self._fleet = Fleet(direction=self._direction)
+        # Two models of one face; what one looks at only itself understands.
+        self._fleet: Any = Focus(direction=self._direction) if self._forest else Fleet(direction=self._direction)
         self._calibration = Calibration(self._period, pooled=self._pooled) if self._period is not None else None
         self._regimes = Regimes()
         self._alarms = RowArrays(calm=Column(0, np.int8), again=Column(False, np.bool_))
@@ -122,7 +130,7 @@ class LiveFleet:
         arrays, header = unpack(data)
         if header.get("detector") != self.reason or header.get("period") != self._period or "fleet" not in arrays:
             raise ValueError("snapshot is of another detector, or of another rate of false alarms")
-        new = LiveFleet(false_alarms=self._period, pooled=self._pooled, direction=self._direction, kind=self._kind)
+        new = LiveFleet(false_alarms=self._period, pooled=self._pooled, forest=self._forest, direction=self._direction, kind=self._kind)
         new._take(arrays)
         self._fleet, self._calibration, self._regimes, self._alarms = new._fleet, new._calibration, new._regimes, new._alarms
 

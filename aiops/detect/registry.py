@@ -8,7 +8,6 @@ from typing import Any
 from aiops.detect.burn_rate import BurnRate
 from aiops.detect.contract import Detector
 from aiops.detect.drift import Drift
-from aiops.detect.focus import Focus
 from aiops.detect.groups import GroupDetector
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.live_fleet import LiveFleet
@@ -53,8 +52,7 @@ def _fleet(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind
 
 
 def _focus(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
-    del kind  # As for `fleet`.
-    return Focus(direction=direction, **parameters)
+    return LiveFleet(direction=direction, kind=kind, forest=True, **parameters)
 
 
 def _peers(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:

@@ -30,6 +30,7 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "live-fleet": LiveFleet,
     "calibrated-fleet": lambda: LiveFleet(false_alarms=10_800.0),
     "focus": Focus,
+    "live-focus": lambda: LiveFleet(forest=True, false_alarms=10_800.0),
     "peers": Peers,
     "log-rate": lambda: LogErrorRate(minimum_count=20, ratio=3.0),
     "forest": lambda: ResidualForest(trees=20, window=32),
