@@ -75,7 +75,9 @@ def tell_speed(report: Report, m: Measured) -> None:
     )
     report.say(f"river is measured on {RIVER_SAMPLE} series and multiplied; it has 10 trees of height 5, ours 10 trees of 32 points.")
     report.say()
-    report.say(f"One series scored alone, P95 by the clock: fleet (without forest) {m['alone']['fleet']:.2f} ms, focus (with forest) {m['alone']['focus']:.2f} ms.")
+    alone = m["alone"]
+    both = ", ".join(f"{name} {alone[name]:.2f} ms by the clock, {alone[f'{name}-cpu']:.2f} of CPU" for name in ("fleet", "focus"))
+    report.say(f"One series scored alone, P95: {both}.")
     report.say()
 
 
