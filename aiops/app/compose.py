@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from aiops.app.config import freeze
+from aiops.app.config import freeze, quiet_time
 from aiops.correlate.incident_flow import FlowPolicy
 from aiops.correlate.sight import SightPolicy
 from aiops.definitions.arguments import retyped
@@ -135,7 +135,7 @@ def assemble(
     orders = Orders(parts, lambda: decider.runbooks)
     incidents = settings.incidents
     policy = FlowPolicy(resolve_after=incidents.resolve_after, flap_window=incidents.flap_window, max_flaps=incidents.flap_limit)
-    observer = Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry)
+    observer = Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry, tuple(map(quiet_time, settings.quiet_times)))
     flow = Flow(
         FlowParts(
             clock=o.clock, schedule=o.schedule, store=o.store, telemetry=o.telemetry, board=board,

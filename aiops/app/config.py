@@ -13,9 +13,10 @@ from pydantic_settings import SettingsError
 from aiops.definitions.problems import suggestion, validate
 from aiops.definitions.yaml_tree import Document, dotted, read_documents
 from aiops.domain.errors import DefinitionError, Problem
+from aiops.pipeline.quiet_times import QuietTime
 from aiops.remediate.freezes import Freeze, FreezeError, make
 from aiops.remediate.guardrails import GUARDS
-from aiops.settings import FreezeSettings, Settings
+from aiops.settings import FreezeSettings, QuietTimeSettings, Settings
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,6 +62,18 @@ def _guards(settings: Settings, name: str, document: Document) -> Iterator[Probl
         except FreezeError as error:
             path = ("guards", "freezes", place, error.key)
             yield Problem(name, document.line(path), dotted(path), str(error))
+    for place, quiet in enumerate(settings.quiet_times):
+        try:
+            quiet_time(quiet)
+        except FreezeError as error:
+            there = ("quietTimes", place, error.key)
+            yield Problem(name, document.line(there), dotted(there), str(error))
+
+
+def quiet_time(one: QuietTimeSettings) -> QuietTime:
+    """As the observer reads it. Raises FreezeError."""
+    window = make(one.name, rule=one.rrule, start=one.start, duration=one.duration, zone=one.timezone, begins=one.from_, ends=one.until)
+    return QuietTime(window, one.rules, "result" in one.skip, "learning" in one.skip)
 
 
 def freeze(one: FreezeSettings) -> Freeze:

@@ -72,20 +72,20 @@ class RuleBank:
             judged_at=Column(np.nan),
         )
 
-    def observe(self, batch: SampleBatch, volume: Mapping[str, float] | None = None) -> Observed:
+    def observe(self, batch: SampleBatch, volume: Mapping[str, float] | None = None, *, learn: bool = True) -> Observed:
         """Judge one poll. `volume` gives, by `series_id`, how many events stand behind a sample; where the rule asks for a minimum, unknown is too few.
 
-        A partial batch clears nothing, teaches nothing, says nothing about what is absent, and fires no "too low": half an answer lowers sums.
+        `learn` False: judged all the same, but not learnt from. A partial batch clears nothing, teaches nothing, says nothing about what is absent, and fires no "too low": half an answer lowers sums.
         """
         with self._lock:
-            return self._observe(batch, volume)
+            return self._observe(batch, volume, learn=learn and not batch.partial)
 
-    def _observe(self, batch: SampleBatch, volume: Mapping[str, float] | None) -> Observed:
+    def _observe(self, batch: SampleBatch, volume: Mapping[str, float] | None, *, learn: bool) -> Observed:
         self._query = batch.query
         dropped: Counter[str] = Counter()
         judged: Assessed | None = None
         if self._group is not None:
-            judged = self._group.assess(batch, learn=not batch.partial)
+            judged = self._group.assess(batch, learn=learn)
             batch = replace(batch, labels=judged.labels, times=np.full(len(judged.labels), batch.at), values=judged.values)
             dropped.update(judged.dropped or {})
         rows, keep = self._rows(batch, dropped)
@@ -99,7 +99,7 @@ class RuleBank:
         measured = (np.isfinite(values) | (judged is not None)) & self._enough(rows, volume)
         self._recent.add(rows, times, values)
         scores = None if judged is None else taken(judged.scores, keep[accepted][measured])
-        findings = self._judge(rows[measured], times[measured], values[measured], volume, scores, partial=batch.partial)
+        findings = self._judge(rows[measured], times[measured], values[measured], volume, scores, learn=learn, partial=batch.partial)
         if scores is not None:
             # A subject on which nothing can be said is not measured: what was claimed of it lapses in the end.
             measured[measured] = scores.ready
@@ -264,11 +264,11 @@ class RuleBank:
             breach[few] = unlikely_share(values[few], expected[few], events)
         return breach
 
-    def _judge(self, rows: Rows, times: Floats, values: Floats, volume: Mapping[str, float] | None, scores: Scores | None, *, partial: bool) -> list[Finding]:
+    def _judge(self, rows: Rows, times: Floats, values: Floats, volume: Mapping[str, float] | None, scores: Scores | None, *, learn: bool, partial: bool) -> list[Finding]:
         """Score measured samples, unless they are judged already, and step the alarms."""
         if scores is None:
             assert self._detector is not None
-            scores = self._detector.score_and_learn(rows, times, values, learn=not partial)
+            scores = self._detector.score_and_learn(rows, times, values, learn=learn)
         counts, within = outside_dead_band(values, scores, self.rule.dead_band_absolute, self.rule.dead_band_relative)
         breach = self._beyond_chance(scores.ready & scores.breach & counts, rows, values, scores.expected, volume)
         # A series whose absence was claimed is back: that claim is over unless the value itself is wrong.

@@ -34,6 +34,7 @@ from aiops.pipeline.leftovers import Leftovers
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.orders import Orders, over
 from aiops.pipeline.poller import Poller
+from aiops.pipeline.quiet_times import QUIET
 from aiops.pipeline.references import References
 from aiops.pipeline.stage import Dropped, Passed
 from aiops.pipeline.storming import Storming
@@ -186,7 +187,7 @@ class Flow:
         observed = p.observer.observe(polled.record)
         p.telemetry.observe("judge", p.clock.monotonic() - asked, rule=rule.name)
         self._safely("references", lambda: self._references.keep(rule))
-        claims, told = (observed.record, observed.decisions) if isinstance(observed, Passed) else (None, ())
+        claims, told = (observed.record, observed.decisions) if isinstance(observed, Passed) else (None, observed.decisions if observed.reason == QUIET else ())
         found = claims.signals if claims is not None else ()
         for signal in found:
             p.telemetry.count("signals", rule=rule.name, state=signal.state.value)

@@ -11,7 +11,7 @@ from itertools import islice
 
 from aiops.correlate.topology import owner_of
 from aiops.detect.bank import RuleBank
-from aiops.detect.findings import Finding
+from aiops.detect.findings import Finding, Observed
 from aiops.detect.groups import Measure
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import ExpressionError, SourceError, StoreError, trimmed
@@ -22,6 +22,7 @@ from aiops.domain.series import Labels, SampleBatch
 from aiops.domain.signal import Signal, SignalKind, SignalState
 from aiops.domain.target import KINDS, TargetRef, valid_name
 from aiops.pipeline.poller import Polled
+from aiops.pipeline.quiet_times import QUIET, QuietTime, quiet
 from aiops.pipeline.stage import Dropped, Passed
 from aiops.ports.cluster import ClusterView
 from aiops.ports.models import Snapshots
@@ -45,13 +46,15 @@ class Observer:
     """Detector banks by rule, and the making of signals."""
 
     def __init__(
-        self, views: Mapping[str, ClusterView], logs: Mapping[str, LogSource], render: Renderer, snapshots: Snapshots, telemetry: Telemetry
+        self, views: Mapping[str, ClusterView], logs: Mapping[str, LogSource], render: Renderer, snapshots: Snapshots, telemetry: Telemetry,
+        quiet_times: Sequence[QuietTime] = (),
     ) -> None:
         self._views, self._logs, self._render, self._snapshots, self._telemetry = views, logs, render, snapshots, telemetry
         self._banks: dict[str, RuleBank] = {}
         self._rules: dict[str, Rule] = {}
         self._targets: dict[tuple[str, str], TargetRef] = {}
         self._learning: set[str] = set()
+        self._quiet_times = quiet_times
 
     def remember(self, signals: Iterable[Signal]) -> None:
         """Whom claims of our rules are about, after a restart or when nobody could take them."""
@@ -121,21 +124,18 @@ class Observer:
         bank = self._banks.get(rule.name)
         if bank is None or self._rules.get(rule.name) is not rule:
             return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason="RuleReplaced"),))
-        observed = bank.observe(batch, polled.volume)
-        for state, count in observed.states.items():
-            self._telemetry.gauge("series", count, rule=rule.name, state=state)
-        if observed.states.get("ready"):
+        now = quiet(self._quiet_times, rule.name, batch.at)
+        if now.result:
+            if not now.learning:
+                bank.teach(batch, polled.volume)
+            # Nobody is to be told that the rule is silent.
             self._telemetry.gauge("rule_judged_timestamp_seconds", batch.at, rule=rule.name)
-        if observed.scored:
-            self._telemetry.count("series_scored", observed.scored, rule=rule.name)
-        for reason, count in observed.dropped.items():
-            self._telemetry.count("samples_dropped", count, rule=rule.name, reason=reason)
-        self._measures(rule, observed.measures)
+            return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason=QUIET, detail=now.names),))
+        observed = bank.observe(batch, polled.volume, learn=not now.learning)
+        self._count(rule, observed, batch.at)
         decisions: list[Decision] = []
         signals = []
         for finding in observed.findings:
-            if finding.reason == "RegimeChanged":
-                self._telemetry.count("regime_changes", rule=rule.name)
             signal, problem = self._signal(rule, finding, batch.at)
             signals.append(signal)
             reason = problem or finding.reason
@@ -145,6 +145,21 @@ class Observer:
             reason = "NoSeries" if len(batch) == 0 else "NothingChanged"
             return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason=reason),))
         return Passed(Claims(tuple(signals), observed.findings), tuple(decisions))
+
+    def _count(self, rule: Rule, observed: Observed, at: float) -> None:
+        """What came of one answer, for our own metrics."""
+        for state, count in observed.states.items():
+            self._telemetry.gauge("series", count, rule=rule.name, state=state)
+        if observed.states.get("ready"):
+            self._telemetry.gauge("rule_judged_timestamp_seconds", at, rule=rule.name)
+        if observed.scored:
+            self._telemetry.count("series_scored", observed.scored, rule=rule.name)
+        for reason, count in observed.dropped.items():
+            self._telemetry.count("samples_dropped", count, rule=rule.name, reason=reason)
+        self._measures(rule, observed.measures)
+        changes = sum(finding.reason == "RegimeChanged" for finding in observed.findings)
+        if changes:
+            self._telemetry.count("regime_changes", changes, rule=rule.name)
 
     def _measures(self, rule: Rule, measures: Iterable[Measure]) -> None:
         """What detectors measured, for our own metrics; of a bounded number of subjects."""

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from aiops.settings.detection import QuietTimeSettings
 from aiops.settings.fields import Auth, Duration, Model, Span, Tls
 from aiops.settings.guards import AutonomySettings, FreezeSettings, GuardSettings, PauseSettings
 from aiops.settings.outside import (
@@ -37,6 +38,7 @@ __all__ = [
     "OutboundEntry",
     "OutboundSettings",
     "PauseSettings",
+    "QuietTimeSettings",
     "ReportSettings",
     "RetentionSettings",
     "Settings",
@@ -111,6 +113,7 @@ class Settings(BaseSettings):
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     slack: SlackSettings = SlackSettings()
     web: WebSettings = WebSettings()
+    quiet_times: tuple[QuietTimeSettings, ...] = ()
     guards: GuardSettings = GuardSettings()
     incidents: IncidentSettings = IncidentSettings()
     autonomy: AutonomySettings = AutonomySettings()

@@ -56,6 +56,8 @@ BAD = {
         "aiops.yaml:4: guards.freezes[1].timezone:", "IANA",
     ),
     "a freeze without an end": ("guards:\n  freezes:\n    - {name: a, from: '2026-12-24'}\n", "aiops.yaml:3: guards.freezes[0].until:", "must be given"),
+    "a quiet time without an end": ("quietTimes:\n  - {name: sale, from: '2026-11-27'}\n", "aiops.yaml:2: quietTimes[0].until:", "must be given"),
+    "a quiet time that skips nothing": ("quietTimes: [{name: a, rrule: FREQ=DAILY, duration: 1h, skip: []}]\n", "aiops.yaml:1: quietTimes[0].skip:", "1"),
     "an unknown key of a freeze": ("guards: {freezes: [{name: a, rule: x}]}\n", "aiops.yaml:1: guards.freezes[0].rule:", "rrule"),
     "a name twice": ("clusters: [{name: a}, {name: a}]\n", "aiops.yaml:1:", "name of its own"),
     "the first cluster's name": ("clusters: [{name: a}, {name: default}]\n", "aiops.yaml:1:", "default"),

@@ -1,0 +1,41 @@
+"""Times that are known to be unlike others: a rule's result is skipped, or its learning, or both; the one says nothing of the other.
+
+A yearly sale should be judged and not be learned; a nightly backup should be learned and not be told. Claims that stood before stay as they are while results
+are skipped: nothing fires, nothing clears. Neighbours: `observe` asks at each poll, `remediate.freezes` has the windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from aiops.remediate.freezes import Freeze
+
+QUIET = "QuietTime"
+"""The reason of a rule that is silent by its calendar."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietTime:
+    """`rules`: patterns of names, none: all."""
+
+    window: Freeze
+    rules: tuple[str, ...]
+    skip_result: bool
+    skip_learning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """What is skipped now, and the names of the times that say so."""
+
+    result: bool
+    learning: bool
+    names: str
+
+
+def quiet(times: Sequence[QuietTime], rule: str, now: float) -> Quiet:
+    """What of this rule's answer at `now` (Unix seconds) is skipped."""
+    open_now = [t for t in times if (not t.rules or any(fnmatchcase(rule, p) for p in t.rules)) and t.window.until(now) is not None]
+    return Quiet(any(t.skip_result for t in open_now), any(t.skip_learning for t in open_now), ", ".join(t.window.name for t in open_now))

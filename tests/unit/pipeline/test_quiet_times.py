@@ -1,0 +1,77 @@
+"""Quiet times: skipping the result and skipping the learning are two things."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aiops.app.config import quiet_time
+from aiops.detect.bank import RuleBank
+from aiops.domain.rule import DetectorSpec, PromQuery, Rule
+from aiops.domain.series import SampleBatch
+from aiops.domain.signal import Severity
+from aiops.pipeline.quiet_times import quiet
+from aiops.settings import QuietTimeSettings
+from tests.scenarios.stage import RUNBOOK, START, Stage
+
+WATCHING = RUNBOOK.replace("mode: auto", "mode: observe")
+
+
+def settings(*skip: str, rules: tuple[str, ...] = ()) -> dict[str, object]:
+    # START is 2026-01-01 09:33:20 UTC.
+    given = {"name": "new year", "from": "2026-01-01T09:34", "until": "2026-01-01T09:36", "skip": skip, "rules": rules}
+    return {"quiet_times": (QuietTimeSettings.model_validate(given, strict=False),)}
+
+
+def fired(folder: Path, given: dict[str, object], seconds: float) -> tuple[Stage, set[str]]:
+    one = Stage(folder, runbooks=(WATCHING,), settings=given).run(45)
+    one.load["checkout"] = 95.0
+    one.run(seconds)
+    return one, {d.reason for d in one.store.decisions(limit=1000) if d.subject == "busy"}
+
+
+def test_while_results_are_skipped_nothing_is_told_and_afterwards_it_is(tmp_path: Path) -> None:
+    one, reasons = fired(tmp_path, settings("result"), 60.0)
+    assert "QuietTime" in reasons
+    assert "ThresholdCrossed" not in reasons
+    one.run(90.0)
+    assert "ThresholdCrossed" in {d.reason for d in one.store.decisions(limit=1000)}
+
+
+def test_what_fired_before_stays_as_it_is(tmp_path: Path) -> None:
+    one = Stage(tmp_path, runbooks=(WATCHING,), settings=settings("result", "learning"))
+    one.load["checkout"] = 95.0
+    one.run(35)
+    one.load["checkout"] = 40.0
+    one.run(60)
+    reasons = [d.reason for d in one.store.decisions(limit=1000) if d.subject == "busy"]
+    assert ("ThresholdCrossed" in reasons, "Recovered" in reasons) == (True, False)
+
+
+@pytest.mark.parametrize("given", [settings("learning"), settings("result", rules=("disk-*",))])
+def test_other_rules_and_other_skips_do_not_silence(tmp_path: Path, given: dict[str, object]) -> None:
+    assert "ThresholdCrossed" in fired(tmp_path, given, 60.0)[1]
+
+
+def test_a_window_follows_the_clock_of_its_zone() -> None:
+    night = quiet_time(QuietTimeSettings(name="n", rrule="FREQ=DAILY;BYHOUR=2;BYMINUTE=30", duration=2700.0, timezone="Europe/Berlin", skip=("learning",)))
+    before, after = 1_774_661_400.0, 1_774_744_200.0  # 02:30 of 28 March is 01:30 UTC; on the 29th the clock leaps over it, and it is 00:30.
+    assert [quiet([night], "r", at).learning for at in (before - 1.0, before, before + 2700.0)] == [False, True, False]
+    assert quiet([night], "r", after + 3600.0).names == "n"
+    assert not quiet([night], "r", before).result
+
+
+def test_what_is_not_learnt_is_judged_all_the_same() -> None:
+    bank = RuleBank(Rule("r", "s", PromQuery("q"), 60.0, DetectorSpec("fleet"), Severity.WARNING))
+
+    def poll(at: float, value: float, *, learn: bool = True) -> list[str]:
+        return [f.reason for f in bank.observe(SampleBatch("s", "q", at, ({"a": "b"},), np.array([at]), np.array([value])), learn=learn).findings]
+
+    for i, value in enumerate(np.random.default_rng(1).normal(100.0, 1.0, 60).tolist()):
+        poll(START + 60.0 * i, value)
+    learnt = bank._detector.snapshot() if bank._detector is not None else b""
+    assert poll(START + 3600.0, 300.0, learn=False) == ["UnlikeItself"]
+    assert bank._detector is not None
+    assert bank._detector.snapshot() == learnt
