@@ -203,6 +203,24 @@ def test_a_restart_alone_tells_nothing(stage: Stage) -> None:
     assert stage.notifier.tries == tries, stage.told()
 
 
+def test_what_another_incident_explains_stays_muted_over_a_restart(stage: Stage) -> None:
+    """Neither told nor acted on, in the first second of the new process too."""
+    cause = RULES.partition("rules:\n")[2].replace("name: busy", "name: crowded").replace("query: load", "query: 'load{workload=\"search\"}'")
+    cause = cause.replace('{kind: Deployment, namespace: "{{ labels.namespace }}", name: "{{ labels.workload }}"}', '{kind: Namespace, name: "{{ labels.namespace }}"}')
+    stage.write_rules(RULES + cause.replace("symptom: saturation", "symptom: crowd") + "    inhibits: [{symptom: saturation}]\n")
+    take(stage.core, load_or_raise(stage.settings))
+    stage.load["search"] = 95.0
+    stage.run(30)
+    stage.load["checkout"] = 95.0
+    stage.run(30)
+    muted = {str(i.target): bool(i.inhibited_by) for i in stage.incidents}
+    assert muted == {"namespace/shop": False, "shop/deployment/search": True, "shop/deployment/checkout": True}, stage.told()
+    tries = stage.notifier.tries
+    stage.restart().run(60)
+    assert {str(i.target): bool(i.inhibited_by) for i in stage.incidents} == muted
+    assert (stage.notifier.tries, stage.writes(), stage.runs) == (tries, [], []), stage.told()
+
+
 def test_a_claim_of_a_rule_that_was_changed_does_not_stand_for_ever(stage: Stage) -> None:
     stage.cluster.apply({"kind": "Namespace", "metadata": {"name": "shop", "labels": {"aiops/automation": "disabled"}}})
     stage.load["checkout"] = 85.0
