@@ -13,18 +13,9 @@ from typing import Any, TextIO
 
 import structlog
 
+from aiops.domain.redaction import redact
+
 _SECRET_KEY = re.compile(r"(?i)(authorization|password|passwd|secret|token|api[-_]?key|cookie)")
-_SECRET_TEXT = re.compile(
-    r"(?i)(bearer|basic|apikey)\s+[a-z0-9._~+/=-]{8,}"  # headers
-    r"|xox[abprs]-[A-Za-z0-9-]{8,}"  # Slack
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"  # JSON web tokens
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",  # user and password in an address
-)
-
-
-def redact(text: str) -> str:
-    """The text with what looks like a credential replaced."""
-    return _SECRET_TEXT.sub("[redacted]", text)
 
 
 def _redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

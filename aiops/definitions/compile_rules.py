@@ -71,14 +71,14 @@ def _query(model: RuleModel) -> Query:
     if model.query is not None:
         return PromQuery(model.query)
     if model.logs is not None:
-        return _logs(model.logs)
+        return _logs(model.logs, getattr(model.detector, "lines", 0))
     if model.objective is not None and isinstance(model.detector, BurnRateModel):
         return PromQuery(objective_query(model.objective.bad, model.objective.total, model.detector.burn_alerts, model.detector.period))
     assert model.objects is not None
     return ObjectQuery(model.objects.kind, compile_expression(model.objects.value, "object"))
 
 
-def _logs(model: LogsModel) -> LogQuery:
+def _logs(model: LogsModel, lines: int) -> LogQuery:
     return LogQuery(
         index=model.index,
         window=model.window,
@@ -89,4 +89,5 @@ def _logs(model: LogsModel) -> LogQuery:
         time_field=model.time_field,
         message_field=model.message_field,
         max_groups=model.max_groups,
+        lines=lines,
     )

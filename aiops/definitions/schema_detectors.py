@@ -184,11 +184,23 @@ class BurnRateModel(Model):
         return tuple(BurnAlert(a.long, a.short, a.rate, a.critical) for a in self.alerts)
 
 
-AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | DriftModel | BurnRateModel
+class LogTemplatesModel(Model):
+    """Log lines by template (Drain): a burst of one, as logErrorRate has it for all, or one never seen before. Goes with `logs`; memory is bounded."""
+
+    type: Literal["logTemplates"]
+    minimum_count: int = Field(default=10, ge=1, le=1_000_000)
+    ratio: float = Field(default=5.0, gt=1, le=1e6)
+    new_count: int = Field(default=3, ge=0, le=1_000_000, description="so many lines of a template never seen before are a claim; 0: never")
+    new_for: Positive = Field(default=600.0)
+    warm_up: Positive = Field(default=3600.0)
+    lines: int = Field(default=1000, ge=10, le=10_000, description="records read in one poll, at most")
+
+
+AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | DriftModel | BurnRateModel | LogTemplatesModel
 DetectorModel = Annotated[AnyDetector, Field(discriminator="type")]
 
 
 def specification(model: AnyDetector) -> DetectorSpec:
     """The domain's form; what was not given and has no default is left out."""
-    parameters = model.model_dump(exclude={"type"}, exclude_none=True)
+    parameters = model.model_dump(exclude={"type", "lines"}, exclude_none=True)
     return DetectorSpec(model.type, parameters | ({"alerts": model.burn_alerts} if isinstance(model, BurnRateModel) else {}))

@@ -143,6 +143,8 @@ class RuleModel(Model):
             raise ValueError("expose does not go with logs: their field names are no label names")
         if (self.objective is None) == (self.detector.type == "burnRate"):
             raise ValueError("objective and the detector burnRate go together")
+        if self.detector.type == "logTemplates" and self.logs is None:
+            raise ValueError("logTemplates goes with logs only")
         if self.detector.type == "threshold" and self.direction not in (None, "up" if self.detector.above is not None else "down"):
             raise ValueError("direction contradicts the threshold: leave it out, or write up for above, down for below")
         return self

@@ -12,6 +12,7 @@ from aiops.detect.groups import GroupDetector
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.live_fleet import LiveFleet
 from aiops.detect.log_rate import LogErrorRate
+from aiops.detect.log_templates import LogTemplates
 from aiops.detect.peers import Peers
 from aiops.detect.seasonal import SeasonalZ
 from aiops.detect.threshold import Threshold
@@ -79,6 +80,10 @@ def _burn_rate(rule: Rule) -> GroupDetector:
     return BurnRate(**rule.detector.parameters)
 
 
+def _log_templates(rule: Rule) -> GroupDetector:
+    return LogTemplates(**rule.detector.parameters)
+
+
 Builder = Callable[[Mapping[str, Any], Direction, MetricKind], Detector]
 BUILDERS: Mapping[str, Builder] = {
     "threshold": _threshold,
@@ -92,4 +97,5 @@ BUILDERS: Mapping[str, Builder] = {
 GROUP_BUILDERS: Mapping[str, Callable[[Rule], GroupDetector]] = {
     "drift": _drift,
     "burnRate": _burn_rate,
+    "logTemplates": _log_templates,
 }

@@ -54,6 +54,7 @@ class PromQuery:
 class LogQuery:
     """Counts of log records in the last `window` seconds, one series for each combination of `group_by` fields.
 
+    With `lines` it is so many records themselves, the oldest of the window, that are asked for, not their counts.
     `where` and `exclude`: field → allowed exact values (any of them). `phrase`: words that must stand in the message field, in order.
     """
 
@@ -66,6 +67,7 @@ class LogQuery:
     time_field: str = "@timestamp"
     message_field: str = "message"
     max_groups: int = 1000
+    lines: int = 0
 
     def __str__(self) -> str:
         """One line, as evidence shows it: `logs-*[300s] level=ERROR message~'timed out' by (service)`."""

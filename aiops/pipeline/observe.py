@@ -17,6 +17,7 @@ from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import ExpressionError, SourceError, StoreError, trimmed
 from aiops.domain.expression import Renderer
 from aiops.domain.ids import make_id
+from aiops.domain.redaction import redact_line
 from aiops.domain.rule import LogQuery, ObjectQuery, Rule
 from aiops.domain.series import Labels, SampleBatch
 from aiops.domain.signal import Signal, SignalKind, SignalState
@@ -261,7 +262,7 @@ class Observer:
             found = self._logs[rule.source].samples(narrowed, at - query.window, at, LOG_LINES)
         except SourceError as error:
             return (f"(no samples: {error.reason})",)
-        return tuple(trimmed(line.text, 300) for line in found)
+        return tuple(trimmed(redact_line(line.text), 300) for line in found)
 
 
 def identity(rule: Rule) -> tuple[object, ...]:

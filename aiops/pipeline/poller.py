@@ -9,6 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from aiops.detect.log_templates import TEXT
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import SourceError
 from aiops.domain.rule import LogQuery, ObjectQuery, PromQuery, Rule
@@ -61,11 +64,19 @@ class Poller:
         match rule.query:
             case PromQuery(text) if rule.source in self._sources.metrics:
                 return self._sources.metrics[rule.source].instant(text, now)
+            case LogQuery() as query if rule.source in self._sources.logs and query.lines:
+                return self._lines(rule, query, now)
             case LogQuery() as query if rule.source in self._sources.logs:
                 return self._sources.logs[rule.source].counts(query, now)
             case ObjectQuery() as query if rule.source in self._sources.objects:
                 return self._sources.objects[rule.source].values(query, now)
         raise SourceError(rule.source, "NotConfigured", f"rule {rule.name} asks a source that the settings do not have")
+
+    def _lines(self, rule: Rule, query: LogQuery, now: float) -> SampleBatch:
+        """Records of the window, one series each: the text and the fields it is grouped by are its labels."""
+        found = self._sources.logs[rule.source].samples(query, now - query.window, now, query.lines)
+        labels = tuple({TEXT: line.text, **{f: line.fields[f] for f in query.group_by if f in line.fields}} for line in found)
+        return SampleBatch(rule.source, str(query), now, labels, np.full(len(found), now), np.ones(len(found)))
 
     def _volume(self, rule: Rule, batch: SampleBatch, now: float) -> Mapping[str, float] | None:
         if not rule.volume_query:

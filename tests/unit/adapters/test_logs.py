@@ -9,7 +9,8 @@ import logging
 import pytest
 import structlog
 
-from aiops.adapters.logs import configure, redact
+from aiops.adapters.logs import configure
+from aiops.domain.redaction import redact
 
 
 @pytest.fixture
