@@ -1,4 +1,4 @@
-# Targets: run, install, test, lint, unit, testbed, lock, demo-bundle, bench-loop, bench-decode, bench-poll, bench-plan, bench-rest, bench-waiting, bench-remediation, bench-calibration, chaos, clean.
+# Targets: run, install, test, lint, unit, testbed, lock, demo-bundle, bench-loop, bench-decode, bench-poll, bench-plan, bench-rest, bench-waiting, bench-remediation, bench-remediation-real, bench-calibration, chaos, clean.
 # `make run` and `make test` are all that a newcomer needs; each installs what it stands on, and is quick the second time.
 PYTHON ?= python3
 VENV := .venv
@@ -26,7 +26,7 @@ $(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@touch $@
 
-.PHONY: run install dev test lint unit testbed lock demo-bundle bench-loop bench-decode bench-poll bench-plan bench-rest bench-waiting bench-remediation bench-calibration chaos clean
+.PHONY: run install dev test lint unit testbed lock demo-bundle bench-loop bench-decode bench-poll bench-plan bench-rest bench-waiting bench-remediation bench-remediation-real bench-calibration chaos clean
 install: $(RUN_STAMP)
 dev: $(DEV_STAMP)
 
@@ -75,6 +75,10 @@ bench-calibration: dev
 	$(BIN)/python -m benchmarks.calibration $(ARGS)
 bench-remediation: dev
 	$(BIN)/python -m benchmarks.remediation $(ARGS)
+
+# One of each kind on real servers, in real time: about an hour.
+bench-remediation-real: dev
+	$(BIN)/python -m benchmarks.remediation_real $(ARGS)
 
 # Not part of make test: about twenty minutes. KILLS, SEED and ARGS ("--postgres", "--cuts 0") may be given.
 chaos: dev

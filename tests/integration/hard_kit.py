@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -43,7 +43,8 @@ class Dial:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
-                self.wfile.write("".join(["# TYPE trouble gauge\n", *lines]).encode())
+                with suppress(ConnectionError):  # who asked has given up
+                    self.wfile.write("".join(["# TYPE trouble gauge\n", *lines]).encode())
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class' name)
                 """Say nothing."""
