@@ -5,6 +5,7 @@ Neighbours: `stand` puts it beside the servers and the world.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -109,7 +110,7 @@ class Daemon:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")
-        except OSError:
+        except (OSError, http.client.HTTPException):  # it may die in the middle of an answer
             return 0, ""
 
     def json(self, path: str) -> Any:
