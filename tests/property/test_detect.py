@@ -64,6 +64,7 @@ RULES = st.builds(
             DetectorSpec("threshold", {"below": 3.0}),
             DetectorSpec("seasonalZ", {"minimum_samples": 3, "window": 5, "season": 600.0, "bucket": 60.0}),
             DetectorSpec("fleet"),
+            DetectorSpec("focus", {"false_alarms": 300.0}),
             DetectorSpec("peers", {"by": ["workload"]}),
             DetectorSpec("fleet", {"false_alarms": 300.0}),
             DetectorSpec("logErrorRate", {"minimum_count": 5, "ratio": 2.0}),
