@@ -52,9 +52,9 @@ def read_table(path: Path) -> Table:
         table = _parquet(path) if path.suffix.lower() in PARQUET else _csv(path)
         if len(set(table.column_names)) != len(table.column_names):
             raise DefinitionError((Problem(str(path), 1, "header", "a column's name stands there twice; names must differ"),))
-        columns = {name: _column(pa, name, table.column(name)) for name in table.column_names}
+        columns = {name: column_of(pa, name, table.column(name)) for name in table.column_names}
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DefinitionError((Problem(str(path), _line(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
+        raise DefinitionError((Problem(str(path), line_of(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
     if not table.num_rows:
         raise DefinitionError((Problem(str(path), 1, "table", "it has no rows; at least one is needed below the header"),))
     return Table(str(path), table.num_rows, columns)
@@ -77,7 +77,8 @@ def _parquet(path: Path) -> Any:
     return parquet.read_table(path)
 
 
-def _column(pa: Any, name: str, values: Any) -> Column:
+def column_of(pa: Any, name: str, values: Any) -> Column:
+    """Numbers, names or neither, by the type that was read."""
     kind = values.type
     if pa.types.is_temporal(kind):
         return Column(name)
@@ -90,7 +91,7 @@ def _column(pa: Any, name: str, values: Any) -> Column:
     return Column(name, names=tuple(None if v is None else str(v) for v in values.to_pylist()))
 
 
-def _line(text: str) -> int:
+def line_of(text: str) -> int:
     """The line that the reader's message names (`Row #7`), else 1."""
     _, found, rest = text.partition("Row #")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
@@ -117,20 +118,20 @@ def read_timed(path: Path) -> TimedTable:
     try:
         table = csv.read_csv(path, read_options=csv.ReadOptions(use_threads=False), convert_options=options)
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DefinitionError((Problem(str(path), _line(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
+        raise DefinitionError((Problem(str(path), line_of(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
     names = tuple(n for n in table.column_names if n != "timestamp")
     if "timestamp" not in table.column_names or not names:
         raise DefinitionError((Problem(str(path), 1, "header", f"needs `timestamp` and at least one column of numbers; it has: {', '.join(table.column_names)}"),))
-    columns = [_column(pa, name, table.column(name)) for name in names]
+    columns = [column_of(pa, name, table.column(name)) for name in names]
     if wrong := [c.name for c in columns if c.numbers is None]:
         raise DefinitionError(tuple(Problem(str(path), 1, name, "a column of numbers is needed here; leave out what is none") for name in wrong))
     stamps = table.column("timestamp").to_pylist()
     values = np.stack([c.numbers for c in columns if c.numbers is not None], axis=1)
-    return TimedTable(str(path), names, tuple(str(s) for s in stamps), _times(path, table.column("timestamp")), values)
+    return TimedTable(str(path), names, tuple(str(s) for s in stamps), times_of(path, table.column("timestamp")), values)
 
 
-def _times(path: Path, stamps: Any) -> Floats:
-    """Unix seconds of a column of text, all numbers or all ISO 8601."""
+def times_of(path: Path, stamps: Any, name: str = "timestamp") -> Floats:
+    """Unix seconds of a column of text, all numbers or all ISO 8601. Raises DefinitionError naming the line."""
     import pyarrow as pa  # deferred, see above
 
     if (found := _seconds(pa, stamps)) is not None:
@@ -138,8 +139,8 @@ def _times(path: Path, stamps: Any) -> Floats:
     for line, stamp in enumerate(stamps.to_pylist(), start=2):
         if stamp is None or _seconds(pa, pa.chunked_array([[stamp]], pa.string())) is None:
             message = f"{trimmed(str(stamp), 40)!r} is no time; write 2026-01-31 23:59:00 (UTC) or Unix seconds"
-            raise DefinitionError((Problem(str(path), line, "timestamp", message),))
-    raise DefinitionError((Problem(str(path), 2, "timestamp", "times of one file must be written alike"),))
+            raise DefinitionError((Problem(str(path), line, name, message),))
+    raise DefinitionError((Problem(str(path), 2, name, "times of one file must be written alike"),))
 
 
 def _seconds(pa: Any, stamps: Any) -> Floats | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aiops import __version__
-from aiops.cli import ask, autonomy, cases, definitions, drift, incidents, replay, report, review, run, runbook, score
+from aiops.cli import ask, autonomy, cases, definitions, drift, forecast, incidents, replay, report, review, run, runbook, score
 
 app = typer.Typer(
     name="aiops",
@@ -45,6 +45,7 @@ app.command("test")(cases.run_tests)
 app.command()(definitions.schema)
 app.command()(drift.drift)
 app.command()(score.score)
+app.command()(forecast.forecast)
 app.command()(ask.why)
 app.command()(ask.approve)
 app.command()(ask.reject)

@@ -1,0 +1,122 @@
+"""Many series in one CSV, a row for each sample: `unique_id,ds,y`; and forecasts as `unique_id,ds,mean,lo-90,hi-90`.
+
+Neighbours: `app.forecast_files`; `tables` reads the times.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from aiops.adapters.tables import column_of, line_of, times_of
+from aiops.domain.errors import DefinitionError, Problem, trimmed
+from aiops.domain.series import Floats
+
+COLUMNS = ("unique_id", "ds", "y")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How times are written: `kind` is integer, number, date or time."""
+
+    kind: str
+    between: str = " "
+    zone: str = ""
+
+    def write(self, at: float) -> str:
+        """Raises ValueError for a time beyond the calendar."""
+        if self.kind == "integer" and float(at).is_integer():
+            return str(int(at))
+        if self.kind in ("integer", "number"):
+            return repr(float(at))
+        try:
+            moment = datetime.fromtimestamp(at, UTC)
+        except (OverflowError, ValueError, OSError) as error:
+            raise ValueError("the forecast would reach beyond the year 9999") from error
+        if self.kind == "date" and (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0):
+            return moment.strftime("%Y-%m-%d")
+        return moment.replace(tzinfo=None).isoformat(sep=self.between, timespec="auto") + self.zone
+
+
+@dataclass(frozen=True, slots=True)
+class LongTable:
+    """All rows, and for each series which are its own, in the order of first mention."""
+
+    times: Floats
+    values: Floats
+    series: dict[str, np.ndarray]
+    style: Style
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """One series' forecast."""
+
+    name: str
+    stamps: list[str]
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+def read_long(path: Path) -> LongTable:
+    """`ds` integers, numbers or ISO 8601 times, all alike. Raises DefinitionError naming file, line and column, OSError."""
+    import pyarrow as pa  # deferred: only commands over files need it
+    from pyarrow import csv as reader
+
+    text = pa.string()
+    options = reader.ConvertOptions(column_types={"unique_id": text, "ds": text}, null_values=["", "NA", "NaN", "nan", "null", "None"], strings_can_be_null=True)
+    try:
+        table = reader.read_csv(path, read_options=reader.ReadOptions(use_threads=False), convert_options=options)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise DefinitionError((Problem(str(path), line_of(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
+    if missing := [name for name in COLUMNS if name not in table.column_names]:
+        raise DefinitionError((Problem(str(path), 1, "header", f"needs {', '.join(COLUMNS)}; missing: {', '.join(missing)}"),))
+    if not table.num_rows:
+        raise DefinitionError((Problem(str(path), 1, "table", "it has no rows; at least three are needed below the header"),))
+    column = column_of(pa, "y", table.column("y"))
+    if column.numbers is None:
+        raise DefinitionError((Problem(str(path), 1, "y", "a column of numbers is needed here"),))
+    stamps = table.column("ds")
+    times = times_of(path, stamps, name="ds")
+    names = table.column("unique_id").to_pylist()
+    if None in names:
+        raise DefinitionError((Problem(str(path), names.index(None) + 2, "unique_id", "a series needs a name"),))
+    found: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        found.setdefault(name, []).append(row)
+    return LongTable(times, column.numbers, {name: np.asarray(rows) for name, rows in found.items()}, _style(stamps[0].as_py(), times))
+
+
+def _style(first: str, times: Floats) -> Style:
+    try:
+        float(first)
+    except ValueError:
+        pass
+    else:
+        return Style("integer" if (times == np.rint(times)).all() else "number")
+    if len(first) == len("2026-01-31"):
+        return Style("date")
+    zone = "Z" if first.endswith("Z") else "+00:00" if "+" in first[10:] or "-" in first[10:] else ""
+    return Style("time", "T" if "T" in first else " ", zone)
+
+
+def write_forecast(path: Path, forecasts: list[Predicted]) -> None:
+    """Whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("unique_id", "ds", "mean", "lo-90", "hi-90"))
+            for each in forecasts:
+                for stamp, *numbers in zip(each.stamps, each.mean.tolist(), each.low.tolist(), each.high.tolist(), strict=True):
+                    writer.writerow((each.name, stamp, *("" if math.isnan(v) else repr(v) for v in numbers)))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
