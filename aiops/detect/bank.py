@@ -88,6 +88,8 @@ class RuleBank:
             judged = self._group.assess(batch, learn=learn)
             batch = replace(batch, labels=judged.labels, times=np.full(len(judged.labels), batch.at), values=judged.values)
             dropped.update(judged.dropped or {})
+        elif not (batch.labels or self._table.rows or self._untold):
+            return self._nothing(partial=batch.partial)
         rows, keep = self._rows(batch, dropped)
         present, times = rows, batch.times[keep]
         accepted, values = self._intake.accept(rows, times, batch.values[keep], batch.at, dropped)
@@ -109,6 +111,12 @@ class RuleBank:
             findings += self._again({f.series for f in findings}, batch.at)
             self._release_old(batch.at)
         return Observed(tuple(findings), int(measured.sum()), self._states(), dict(dropped), judged.measures if judged is not None else ())
+
+    def _nothing(self, *, partial: bool) -> Observed:
+        """Of a rule that never saw a series, as most are whose system is not there. The detector may count polls."""
+        if self._detector is not None:
+            self._detector.score_and_learn(_NONE, np.empty(0), np.empty(0), learn=not partial)
+        return Observed((), 0, self._states(), {})
 
     def teach(self, batch: SampleBatch, volume: Mapping[str, float] | None = None) -> None:
         """Learn from a past answer as `observe` would, and claim nothing. Answers come in order of time, before the first one that is observed."""
@@ -167,7 +175,8 @@ class RuleBank:
     @property
     def versioned(self) -> bool:
         """Whether this rule's detector has references that are to be kept outside snapshots."""
-        return isinstance(self._group, Versioned)
+        # Asked at each poll, where most rules have no such detector: an isinstance with a protocol takes long.
+        return self._group is not None and isinstance(self._group, Versioned)
 
     def subjects(self) -> tuple[tuple[str, Labels], ...]:
         """Series known: `series_id` and labels."""
@@ -177,24 +186,24 @@ class RuleBank:
     def retrained(self, series: str, at: float) -> None:
         """The model of a subject was trained at `at`; nothing where the rule's detector has no references."""
         with self._lock:
-            if isinstance(self._group, Versioned):
+            if self._group is not None and isinstance(self._group, Versioned):
                 self._group.retrained(series, at)
 
     def references(self) -> Mapping[str, Any]:
         """References that changed since `kept`."""
         with self._lock:
-            return self._group.references() if isinstance(self._group, Versioned) else {}
+            return self._group.references() if self._group is not None and isinstance(self._group, Versioned) else {}
 
     def kept(self) -> None:
         """They are stored."""
         with self._lock:
-            if isinstance(self._group, Versioned):
+            if self._group is not None and isinstance(self._group, Versioned):
                 self._group.kept()
 
     def recall(self, documents: Mapping[str, Any]) -> None:
         """References as they were stored."""
         with self._lock:
-            if isinstance(self._group, Versioned):
+            if self._group is not None and isinstance(self._group, Versioned):
                 self._group.recall(documents)
 
     def __len__(self) -> int:

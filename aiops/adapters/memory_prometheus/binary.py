@@ -124,6 +124,8 @@ def _where(keys: list[Key], others: list[Key], present: Bools) -> Bools:
 
 def _matched(node: Binary, lhs: Vector, rhs: Vector) -> Vector:
     """One-to-one and many-to-one; one-to-many is many-to-one with the sides exchanged, save for the operator itself."""
+    if not lhs.labels or not rhs.labels:
+        return empty(lhs.values.shape[1])
     exchanged = node.matching.card == "one-to-many"
     many, one = (rhs, lhs) if exchanged else (lhs, rhs)
     # Where one side has nothing at all, Prometheus looks no further and finds no duplicates either.

@@ -205,6 +205,8 @@ class Evaluator:
         name, args = node.name, node.args
         if name in RANGE_FUNCTIONS:
             found = self._windows(args[0])
+            if not found.samples.labels:
+                return empty(len(self.steps))
             return _ranged(found, *RANGE_FUNCTIONS[name](found), keep_name=name == "last_over_time")
         if name in ELEMENTWISE:
             vector = self.vector(args[0])
