@@ -1,4 +1,4 @@
-# Targets: run, install, test, lint, unit, testbed, lock, demo-bundle, bench-loop, bench-decode, bench-poll, bench-plan, bench-rest, bench-waiting, bench-remediation, bench-remediation-real, bench-calibration, chaos, clean.
+# Targets: run, install, test, lint, unit, testbed, lock, demo-bundle, bench-loop, bench-decode, bench-poll, bench-plan, bench-rest, bench-waiting, bench-remediation, bench-remediation-real, bench-calibration, bench-detection, bench-forecast, chaos, clean.
 # `make run` and `make test` are all that a newcomer needs; each installs what it stands on, and is quick the second time.
 PYTHON ?= python3
 VENV := .venv
@@ -26,7 +26,7 @@ $(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@touch $@
 
-.PHONY: run install dev test lint unit testbed lock demo-bundle bench-loop bench-decode bench-poll bench-plan bench-rest bench-waiting bench-remediation bench-remediation-real bench-calibration chaos clean
+.PHONY: run install dev test lint unit testbed lock demo-bundle bench-loop bench-decode bench-poll bench-plan bench-rest bench-waiting bench-remediation bench-remediation-real bench-calibration bench-detection bench-forecast chaos clean
 install: $(RUN_STAMP)
 dev: $(DEV_STAMP)
 
@@ -71,6 +71,11 @@ bench-rest: dev
 bench-waiting: dev
 	$(BIN)/python -m benchmarks.waiting
 # All of it takes about an hour and a half on two cores; ARGS="--seeds 5" is quick.
+# DATA: a folder of labelled recordings; with it the tables and plots in docs/benchmarks are written again.
+bench-detection: dev
+	$(BIN)/python -m benchmarks.detection $(if $(DATA),--data $(DATA)) $(ARGS)
+bench-forecast: dev
+	$(BIN)/python -m benchmarks.forecast $(if $(DATA),--data $(DATA)) $(ARGS)
 bench-calibration: dev
 	$(BIN)/python -m benchmarks.calibration $(ARGS)
 bench-remediation: dev

@@ -7,14 +7,12 @@ detectors found; the parameters are those of `domain.rule.Rule`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops.detect.arrays import Column, Flags, RowArrays, Rows
+from aiops.detect.arrays import Column, Flags, Kept, RowArrays, Rows
 from aiops.detect.contract import Scores
 from aiops.domain.series import Floats
 
@@ -60,7 +58,7 @@ def outside_dead_band(values: Floats, scores: Scores, absolute: float, relative:
     return counts | unknown, known & ~counts
 
 
-class Alarms:
+class Alarms(Kept):
     """Alarm state by row. Durations in seconds; `every` is the poll's interval."""
 
     def __init__(self, *, hold: float, clear_hold: float, every: float) -> None:
@@ -125,18 +123,6 @@ class Alarms:
         state["calm_since"][rows] = np.where(cleared | lowered, np.nan, calm)
         state["judged_at"][rows], state["interval"][rows] = times, interval
         return Transitions(fired, cleared, raised, lowered)
-
-    def forget(self, rows: Rows) -> None:
-        """Back to quiet, without a transition."""
-        self._state.reset(rows)
-
-    def used(self) -> dict[str, NDArray[Any]]:
-        """State for a snapshot."""
-        return self._state.used()
-
-    def replace(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """State of a snapshot; raises ValueError if it does not fit."""
-        self._state.replace(arrays)
 
 
 def _timer(since: Floats, running: Flags, times: Floats, gap: Flags) -> Floats:

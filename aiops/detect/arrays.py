@@ -92,6 +92,24 @@ class RowArrays:
         self._arrays = {name: np.array(arrays[name]) for name in self._columns}
 
 
+class Kept:
+    """What keeps all it knows in one `RowArrays`: rows are forgotten, copied and restored as a whole."""
+
+    _state: RowArrays
+
+    def forget(self, rows: Rows) -> None:
+        """These rows will stand for other series: nothing is known of them, and nothing is told of it."""
+        self._state.reset(rows)
+
+    def used(self) -> dict[str, NDArray[Any]]:
+        """State for a snapshot."""
+        return self._state.used()
+
+    def replace(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """State of a snapshot; raises ValueError if it does not fit."""
+        self._state.replace(arrays)
+
+
 def pack(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> bytes:
     """Arrays and a JSON header as bytes (numpy's own uncompressed archive; never pickled objects)."""
     text = json.dumps({"format": FORMAT, **header}, ensure_ascii=True, sort_keys=True).encode()

@@ -12,13 +12,10 @@ loops, `focus` and `joint_forest` feed it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops.detect.arrays import Column, RowArrays, Rows
+from aiops.detect.arrays import Column, Kept, RowArrays, Rows
 from aiops.domain.series import Floats
 
 SEED = 20081215
@@ -27,7 +24,7 @@ THOUSANDTHS, EDGE = 1000.0, 32.0
 """Features are rounded to 1/1000 and cut at ±32."""
 
 
-class CutForest:
+class CutForest(Kept):
     """One forest a row. `features` of a point; `trees` and `size` (points a tree keeps); `memory` in samples; `seed` of all that is random."""
 
     def __init__(self, features: int, *, trees: int, size: int, memory: int, seed: int = SEED) -> None:
@@ -80,15 +77,3 @@ class CutForest:
         s = self._state
         s.cover(rows)
         learn_all(s["box"], s["child"], s["parent"], s["cut"], s["mass"], s["root"], s["held"], s["seen"], s["random"], rows, points, self._memory)
-
-    def forget(self, rows: Rows) -> None:
-        """These rows will stand for other series."""
-        self._state.reset(rows)
-
-    def used(self) -> dict[str, NDArray[Any]]:
-        """State for a snapshot."""
-        return self._state.used()
-
-    def replace(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """State of a snapshot; raises ValueError if it does not fit."""
-        self._state.replace(arrays)

@@ -7,13 +7,10 @@ longer than the rule's `stale_after`, the clock has really been set back, and th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from aiops.detect.arrays import Column, Flags, RowArrays, Rows
+from aiops.detect.arrays import Column, Flags, Kept, RowArrays, Rows
 from aiops.domain.rule import MetricKind, Rule
 from aiops.domain.series import Floats
 
@@ -21,7 +18,7 @@ AHEAD = 60.0
 """Seconds (or one poll interval, if longer) by which a sample may be ahead of the time asked for."""
 
 
-class Intake:
+class Intake(Kept):
     """Last accepted sample of each row."""
 
     def __init__(self, rule: Rule) -> None:
@@ -75,15 +72,3 @@ class Intake:
         state["counter"][rows] = np.where(finite, values, state["counter"][rows])
         state["counter_at"][rows] = np.where(finite, times, state["counter_at"][rows])
         return np.asarray(rates)
-
-    def forget(self, rows: Rows) -> None:
-        """These rows will stand for other series."""
-        self._state.reset(rows)
-
-    def used(self) -> dict[str, NDArray[Any]]:
-        """State for a snapshot."""
-        return self._state.used()
-
-    def replace(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """State of a snapshot; raises ValueError if it does not fit."""
-        self._state.replace(arrays)

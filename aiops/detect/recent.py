@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from aiops.detect.arrays import Column, RowArrays, Rows
+from aiops.detect.arrays import Column, Kept, RowArrays, Rows
 from aiops.domain.series import Floats
 
 LENGTH = 60
 """Samples kept a series: 960 bytes."""
 
 
-class Recent:
+class Recent(Kept):
     """A ring of `LENGTH` samples for each row."""
 
     def __init__(self) -> None:
@@ -37,15 +33,3 @@ class Recent:
         order = np.arange(max(0, count - LENGTH), count) % LENGTH
         times, values = self._state["times"][row][order], self._state["values"][row][order]
         return tuple(times.tolist()), tuple(v if np.isfinite(v) else None for v in values.tolist())
-
-    def forget(self, rows: Rows) -> None:
-        """These rows will stand for other series."""
-        self._state.reset(rows)
-
-    def used(self) -> dict[str, NDArray[Any]]:
-        """State for a snapshot."""
-        return self._state.used()
-
-    def replace(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """State of a snapshot; raises ValueError if it does not fit."""
-        self._state.replace(arrays)

@@ -7,14 +7,11 @@ and confirmed after a few samples. Neighbours: `live_fleet` asks and re-seeds `f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from aiops.detect.arrays import Column, Flags, RowArrays, Rows
+from aiops.detect.arrays import Column, Flags, Kept, RowArrays, Rows
 from aiops.domain.series import Floats
 
 CONFIRM, CONFIRM_SAMPLES = 7200.0, 60
@@ -40,7 +37,7 @@ class Change:
     scale: Floats
 
 
-class Regimes:
+class Regimes(Kept):
     """Watches by row."""
 
     def __init__(self) -> None:
@@ -94,18 +91,6 @@ class Regimes:
         # A mean that hardly moved has no way back.
         s["back"][found], s["back_until"][found] = np.where(np.abs(shift) > DEPARTED * usual, shift, np.nan), times[on][confirmed] + REMEMBERED
         return Change(found, shift, np.where((scale < SAME) & (scale > 1.0 / SAME), 1.0, scale))
-
-    def forget(self, rows: Rows) -> None:
-        """These rows will stand for other series."""
-        self._state.reset(rows)
-
-    def used(self) -> dict[str, NDArray[Any]]:
-        """State for a snapshot."""
-        return self._state.used()
-
-    def replace(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """State of a snapshot; raises ValueError if it does not fit."""
-        self._state.replace(arrays)
 
 
 _NONE = Change(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))

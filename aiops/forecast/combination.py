@@ -1,6 +1,6 @@
 """One series by itself: simple forecasts, weighted by how each would have done at the last origins (Bates and Granger, Operational Research Quarterly 20, 1969).
 
-Always answers, at about a third of a millisecond a series. Neighbours: `candidates`; `fleet` asks it for every series; `boosting` takes it as a feature.
+Always answers. Neighbours: `candidates`; `fleet` asks it for every series; `boosting` takes it as a feature.
 """
 
 from __future__ import annotations

@@ -37,11 +37,13 @@ class Forecast:
     model: str
 
 
-def forecast(fleet: Sequence[Floats], horizon: int, season: int | None = None, coverage: float = 0.9, threads: int = 1) -> list[Forecast]:
+def forecast(
+    fleet: Sequence[Floats], horizon: int, season: int | None = None, *, coverage: float = 0.9, threads: int = 1, together: bool = True,
+) -> list[Forecast]:  # fmt: skip
     """Forecast the `horizon` steps after each series (finite values, evenly spaced, at least 3).
 
     `season` in steps; without it each series' own is looked for. Series of one shape with history enough get a model together, where it did better than each
-    by itself over the last horizon. A series that was never negative is not forecast below zero. Raises ValueError if a series is too short or not finite.
+    by itself over the last horizon, unless `together` is false. A series that was never negative is not forecast below zero. Raises ValueError if a series is too short or not finite.
     """
     for values in fleet:
         if len(values) < 3 or not np.isfinite(values).all():
@@ -52,11 +54,11 @@ def forecast(fleet: Sequence[Floats], horizon: int, season: int | None = None, c
     alone = [combine(v, horizon, p) for v, p in zip(scaled, seasons, strict=True)]
     widths = [half_width(each.errors, horizon, coverage) for each in alone]
     means, models = [each.mean for each in alone], [COMBINATION] * len(fleet)
-    for shape, members in _groups(scaled, alone, horizon).items():
-        together = _together([scaled[i] for i in members], shape, horizon, coverage, threads)
-        if together is None:
+    for shape, members in _groups(scaled, alone, horizon).items() if together else ():
+        found = _together([scaled[i] for i in members], shape, horizon, coverage, threads)
+        if found is None:
             continue
-        forecasts, factor = together
+        forecasts, factor = found
         for i, mean in zip(members, forecasts, strict=True):
             means[i], models[i], widths[i] = mean, BOOSTING, widths[i] * factor
     return [_bounded(*each) for each in zip(scaled, means, widths, scales, models, strict=True)]

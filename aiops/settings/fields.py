@@ -56,6 +56,18 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
+class Calendar(Model):
+    """Times that come again, or one: `rrule` (RFC 5545) with `duration`, or `from` with `until`; local times are those of `timezone`."""
+
+    name: str = Field(min_length=1)
+    rrule: str = ""
+    start: str = ""
+    duration: Duration = 0.0
+    timezone: str = "UTC"
+    from_: str = Field(default="", alias="from")
+    until: str = ""
+
+
 class Tls(Model):
     """Files, PEM. `ca_file` replaces the system's authorities; certificate and key together make mTLS."""
 

@@ -10,19 +10,12 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from aiops.domain.outcome import GuardMode
-from aiops.settings.fields import Amount, Duration, Model, Share, Span
+from aiops.settings.fields import Amount, Calendar, Duration, Model, Share, Span
 
 
-class FreezeSettings(Model):
+class FreezeSettings(Calendar):
     """Times in which nothing is done: `rrule` (RFC 5545) with `duration`, or `from` with `until`; local times are those of `timezone`."""
 
-    name: str = Field(min_length=1)
-    rrule: str = ""
-    start: str = ""
-    duration: Duration = 0.0
-    timezone: str = "UTC"
-    from_: str = Field(default="", alias="from")
-    until: str = ""
     namespaces: tuple[str, ...] = ()
     labels: dict[str, str] = Field(default_factory=dict)
     allow: tuple[str, ...] = ()
