@@ -113,9 +113,9 @@ def origins_for(end: int, horizon: int, shape: Shape, budget: int) -> np.ndarray
     """Origins whose horizon ends by `end`, the last of them exactly, about `budget` rows of them; not always at the same phase."""
     wanted = max(2, budget // horizon)
     span = min(end - horizon - shape.reach, CYCLES * shape.short)
-    step = max(1, span // wanted)
-    if step % shape.short == 0 and step > 1:
-        step -= 1
+    # Origins next to each other say much the same; those a whole season apart leave hours of the day out.
+    step = max(1, shape.short // 8, span // wanted)
+    step -= step % shape.short == 0 and step > 1
     return np.arange(end - horizon, max(end - horizon - span, shape.reach) - 1, -step)[:wanted][::-1]
 
 

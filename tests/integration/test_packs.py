@@ -29,6 +29,7 @@ from aiops.execution.actions.registry import SPECS
 from aiops.pipeline.poller import match_volume
 from aiops.remediate.matching import candidates
 from aiops.remediate.planner import make_plan
+from aiops.remediate.storm import began
 from tests.integration.pack_plant import Plant, PlantService
 
 ROOT = Path(__file__).parents[2]
@@ -150,6 +151,7 @@ class Watch:
             "incident.rules": sorted({s.rule for s in incident.firing}),
             "incident.symptoms": list(incident.symptoms),
             "incident.ageSeconds": now - incident.opened_at,
+            "incident.openSeconds": now - began(incident),
             "incident.signals": len(incident.firing),
             "incident.tried": [],
             "incident.summaries": [],

@@ -11,6 +11,8 @@ import random
 import re
 import tempfile
 import time as machine
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,14 +67,14 @@ def play(kind: str, seed: int, safety: str = "full") -> Played:
 
 def play_scene(given: Scene, seed: int, *, safety: str = "full", curable: bool = True) -> Story:
     """To the end of the episode, or until it is resolved."""
-    _be_quiet()
-    story = prepared(given, seed, safety)
-    story.run(given.quiet)
-    story.when(given.fault)
-    left = given.lasts
-    while left > 0 and not (curable and story.episode(given.fault).recovered):
-        story.run(min(left, 10.0))
-        left -= 10.0
+    with _quiet():
+        story = prepared(given, seed, safety)
+        story.run(given.quiet)
+        story.when(given.fault)
+        left = given.lasts
+        while left > 0 and not (curable and story.episode(given.fault).recovered):
+            story.run(min(left, 10.0))
+            left -= 10.0
     return story
 
 
@@ -134,5 +136,12 @@ def _said(write: Write, since: float) -> str:
     return f"{write.at - since:.0f}s {write}"
 
 
-def _be_quiet() -> None:
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No word of the daemon's below an error; afterwards as it was, for whoever else runs in this process."""
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
