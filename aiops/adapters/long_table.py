@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aiops.adapters.tables import column_of, line_of, times_of
-from aiops.domain.errors import DefinitionError, Problem, trimmed
+from aiops.adapters.tables import column_of, csv_of, times_of
+from aiops.domain.errors import DefinitionError, Problem
 from aiops.domain.series import Floats
 
 COLUMNS = ("unique_id", "ds", "y")
@@ -67,14 +67,8 @@ class Predicted:
 def read_long(path: Path) -> LongTable:
     """`ds` integers, numbers or ISO 8601 times, all alike. Raises DefinitionError naming file, line and column, OSError."""
     import pyarrow as pa  # deferred: only commands over files need it
-    from pyarrow import csv as reader
 
-    text = pa.string()
-    options = reader.ConvertOptions(column_types={"unique_id": text, "ds": text}, null_values=["", "NA", "NaN", "nan", "null", "None"], strings_can_be_null=True)
-    try:
-        table = reader.read_csv(path, read_options=reader.ReadOptions(use_threads=False), convert_options=options)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DefinitionError((Problem(str(path), line_of(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
+    table = csv_of(path, texts=("unique_id", "ds"), missing=("", "NA", "NaN", "nan", "null", "None"))
     if missing := [name for name in COLUMNS if name not in table.column_names]:
         raise DefinitionError((Problem(str(path), 1, "header", f"needs {', '.join(COLUMNS)}; missing: {', '.join(missing)}"),))
     if not table.num_rows:

@@ -54,7 +54,7 @@ def read_table(path: Path) -> Table:
             raise DefinitionError((Problem(str(path), 1, "header", "a column's name stands there twice; names must differ"),))
         columns = {name: column_of(pa, name, table.column(name)) for name in table.column_names}
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DefinitionError((Problem(str(path), line_of(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
+        raise DefinitionError((Problem(str(path), _line(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
     if not table.num_rows:
         raise DefinitionError((Problem(str(path), 1, "table", "it has no rows; at least one is needed below the header"),))
     return Table(str(path), table.num_rows, columns)
@@ -91,11 +91,23 @@ def column_of(pa: Any, name: str, values: Any) -> Column:
     return Column(name, names=tuple(None if v is None else str(v) for v in values.to_pylist()))
 
 
-def line_of(text: str) -> int:
+def _line(text: str) -> int:
     """The line that the reader's message names (`Row #7`), else 1."""
     _, found, rest = text.partition("Row #")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     return int(digits) if found and digits else 1
+
+
+def csv_of(path: Path, *, texts: Sequence[str], missing: Sequence[str] | None = None) -> Any:
+    """A CSV as pyarrow reads it: the columns `texts` as they are written, `missing` the words for nothing (None: pyarrow's). Raises DefinitionError, OSError."""
+    import pyarrow as pa  # deferred, see above
+    from pyarrow import csv
+
+    options = csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string()), null_values=missing, strings_can_be_null=True)
+    try:
+        return csv.read_csv(path, read_options=csv.ReadOptions(use_threads=False), convert_options=options)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise DefinitionError((Problem(str(path), _line(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +124,8 @@ class TimedTable:
 def read_timed(path: Path) -> TimedTable:
     """A CSV whose column `timestamp` (ISO 8601, taken for UTC, or Unix seconds) stands beside columns of numbers. Raises DefinitionError, OSError."""
     import pyarrow as pa  # deferred, see above
-    from pyarrow import csv
 
-    options = csv.ConvertOptions(column_types={"timestamp": pa.string()}, strings_can_be_null=True)
-    try:
-        table = csv.read_csv(path, read_options=csv.ReadOptions(use_threads=False), convert_options=options)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DefinitionError((Problem(str(path), line_of(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
+    table = csv_of(path, texts=("timestamp",))
     names = tuple(n for n in table.column_names if n != "timestamp")
     if "timestamp" not in table.column_names or not names:
         raise DefinitionError((Problem(str(path), 1, "header", f"needs `timestamp` and at least one column of numbers; it has: {', '.join(table.column_names)}"),))

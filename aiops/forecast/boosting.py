@@ -97,10 +97,9 @@ def _weights(values: Floats, found: Floats, origins: np.ndarray, step: int) -> F
 
 @dataclass(frozen=True, slots=True)
 class Boosted:
-    """A trained model and how many rows it saw."""
+    """A trained model."""
 
     model: Any
-    rows: int
 
     def forecast(self, values: Floats, origins: np.ndarray, horizon: int, shape: Shape) -> tuple[Floats, Floats]:
         """At the last of `origins` (those before it are only for the weights): the model's forecast and the combination's, each (horizon)."""
@@ -119,8 +118,8 @@ def origins_for(end: int, horizon: int, shape: Shape, budget: int) -> np.ndarray
     return np.arange(end - horizon, max(end - horizon - span, shape.reach) - 1, -step)[:wanted][::-1]
 
 
-def train(fleet: Sequence[Floats], ends: Sequence[int], horizon: int, shapes: Sequence[Shape], threads: int = 1) -> Boosted | None:
-    """Learn from each series up to its end. None if LightGBM cannot be loaded (it needs libgomp). All shapes have the same seasons and cycles."""
+def train(fleet: Sequence[Floats], horizon: int, shape: Shape, threads: int = 1) -> Boosted | None:
+    """Learn from each series up to its end. None if LightGBM cannot be loaded (it needs libgomp), or no series is long enough."""
     try:
         import lightgbm  # deferred: only forecasts of fleets need it
     except (ImportError, OSError):
@@ -128,21 +127,19 @@ def train(fleet: Sequence[Floats], ends: Sequence[int], horizon: int, shapes: Se
     budget = max(horizon // 4, ROWS // len(fleet))
     features, targets, weights = [], [], []
     chance = np.random.default_rng(1)
-    for values, end, shape in zip(fleet, ends, shapes, strict=True):
-        known = values[:end]
-        origins = origins_for(end, horizon, shape, budget)
+    for values in fleet:
+        origins = origins_for(len(values), horizon, shape, budget)
         if not len(origins):
             continue
-        rows = rows_of(known, origins, horizon, shape)
-        truth = known[origins[:, None] + np.arange(horizon)]
+        rows = rows_of(values, origins, horizon, shape)
+        truth = values[origins[:, None] + np.arange(horizon)]
         take = np.sort(chance.permutation(truth.size)[:budget])
         features.append(rows.features.reshape(-1, rows.features.shape[-1])[take])
         targets.append(((truth - rows.base) / rows.scale[:, None]).ravel()[take])
-        usual = max(float(np.abs(known).mean()), 1e-300)
+        usual = max(float(np.abs(values).mean()), 1e-300)
         relative = rows.scale[:, None] / np.maximum(np.abs(truth), 0.1 * usual)
         weights.append(((rows.scale / rows.scale[-1])[:, None] + relative / max(float(relative.mean()), 1e-300)).ravel()[take])
     if not features:
         return None
-    table = np.concatenate(features)
-    data = lightgbm.Dataset(table, np.concatenate(targets), weight=np.concatenate(weights))
-    return Boosted(lightgbm.train({**PARAMETERS, "num_threads": threads}, data, ROUNDS), len(table))
+    data = lightgbm.Dataset(np.concatenate(features), np.concatenate(targets), weight=np.concatenate(weights))
+    return Boosted(lightgbm.train({**PARAMETERS, "num_threads": threads}, data, ROUNDS))

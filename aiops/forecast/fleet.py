@@ -14,7 +14,7 @@ import numpy as np
 from aiops.domain.series import Floats
 from aiops.forecast.boosting import Boosted, train
 from aiops.forecast.candidates import Shape
-from aiops.forecast.combination import ORIGINS, Combined, combine
+from aiops.forecast.combination import Combined, combine, origins_of
 from aiops.forecast.intervals import half_width
 from aiops.forecast.seasons import WEEK, seasons_of
 
@@ -81,20 +81,21 @@ def _groups(fleet: Sequence[Floats], alone: Sequence[Combined], horizon: int) ->
 
 def _together(fleet: Sequence[Floats], shape: Shape, horizon: int, coverage: float, threads: int) -> tuple[list[Floats], float] | None:
     """The forecasts of one model and by how much to widen the combination's intervals for it; None if it did no better over the last horizon, held out."""
-    ends = [len(values) - horizon for values in fleet]
-    trial = train(fleet, ends, horizon, [shape] * len(fleet), threads)
+    trial = train([values[:-horizon] for values in fleet], horizon, shape, threads)
     if trial is None:
         return None
     ours, theirs, missed = [], [], []
-    for values, end in zip(fleet, ends, strict=True):
-        truth, scale = values[end:], _spread(values[:end], shape)
-        mean, base = _ask(trial, values[:end], shape, horizon)
+    for values in fleet:
+        past, truth = values[:-horizon], values[-horizon:]
+        scale = _spread(past, shape)
+        mean, base = _ask(trial, past, shape, horizon)
         ours.append(np.abs(truth - mean).mean() / scale)
         theirs.append(np.abs(truth - base).mean() / scale)
-        missed.append(np.abs(truth - mean) / np.maximum(half_width(combine(values[:end], horizon, _seasons(shape)).errors, horizon, coverage), 1e-9 * scale))
+        width = half_width(combine(past, horizon, _seasons(shape)).errors, horizon, coverage)
+        missed.append(np.abs(truth - mean) / np.maximum(width, 1e-9 * scale))
     if float(np.mean(ours)) >= float(np.mean(theirs)):
         return None
-    whole = train(fleet, [len(values) for values in fleet], horizon, [shape] * len(fleet), threads)
+    whole = train(fleet, horizon, shape, threads)
     if whole is None:
         return None
     factor = float(np.quantile(np.concatenate(missed), coverage))
@@ -111,8 +112,7 @@ def _spread(values: Floats, shape: Shape) -> float:
 
 def _ask(model: Boosted, values: Floats, shape: Shape, horizon: int) -> tuple[Floats, Floats]:
     """At the end of `values`; the origins before it give the weights of the simple forecasts."""
-    before = len(values) - horizon - shape.short * np.arange(ORIGINS)
-    before = before[before >= shape.reach][::-1]
+    before = origins_of(len(values), shape.reach, horizon, shape.short)
     return model.forecast(values, np.append(before, len(values)), horizon, shape)
 
 
