@@ -1,7 +1,7 @@
 """Drift, ours and the peers' in turn: one batch of 10,000 rows against a reference of 100,000, and false alarms on streams without drift.
 
 evidently and nannyml pin old packages, so they are asked in an interpreter of their own, `--peers PYTHON`; without it scipy's `ks_2samp` stands beside ours alone.
-Neighbour: `detection` prints.
+Neighbour: `detection` asks for the section.
 
     PYTHON detection_drift.py PEER FEATURES    one peer in this interpreter, as JSON
 """
@@ -14,10 +14,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    # Asked in another interpreter, this file stands alone.
+    from benchmarks.detection_report import Context, Report
 
 REFERENCE, BATCH = 100_000, 10_000
 SAMPLES, STREAMS, EVERY = 10_000, 8, 15.0
@@ -136,6 +140,24 @@ def false_alarms() -> dict[str, dict[str, float]]:
         row["delay"] = float(np.median(delays))
         found[name] = row
     return found
+
+
+def section(report: Report, context: Context) -> None:
+    """Batches beside peers, and streams without drift."""
+    report.paragraph(f"## Drift: {BATCH:,} rows against {REFERENCE:,}")
+    found: dict[int, dict[str, float]] = {}
+    for features in (50,) if context.small else (50, 1000):
+        found[features] = {"ours: PSI, KL, JS and p": ours(features)}
+        if features == 50 and not context.small:
+            found[features]["scipy ks_2samp"] = kolmogorov(features)
+            found[features] |= peers(context.peers, features) if context.peers else {}
+        context.told(f"drift, {features} features")
+    rows = [f"{features} | {name} | {ms:.1f} | {ms / row['ours: PSI, KL, JS and p']:.1f}" for features, row in found.items() for name, ms in row.items()]
+    report.table("features | method | CPU ms | times ours", rows)
+    report.plot("drift", "Drift of 50 features", list(found[50].items()), "ms", logarithmic=True)
+    report.paragraph(f"Streams of {SAMPLES:,} samples, {STREAMS} of each kind; delay: samples after a step of half a deviation.")
+    rows = [f"{name} | {r['independent']:.2f} | {r['AR(1) 0.9']:.2f} | {r['delay']:.0f}" for name, r in false_alarms().items()]
+    report.table("method | false alarms, independent | AR(1) 0.9 | delay", rows)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ series in Python objects, a megabyte each, so it is measured on a sample of the 
 from __future__ import annotations
 
 import json
+import statistics
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -17,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.detection_report import Context, Report
 
 FLEET, FOCUS, RIVER_SAMPLE = 100_000, 5_000, 150
 EVERY, T0 = 60.0, 1_790_000_000.0
@@ -180,6 +184,64 @@ def alone() -> dict[str, float]:
 SIDES: dict[str, Callable[[], dict[str, float]]] = {
     "fleet": fleet, "sklearn": sklearn, "river": river, "focus": focus, "forest": forest, "river-focus": river_focus, "alone": alone,
 }
+
+Measured = dict[str, dict[str, float]]
+
+
+def _measured(context: Context) -> Measured:
+    """Each side in a process of its own, in turn; medians over the rounds."""
+    found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    for n in range(context.rounds):
+        for side in SIDES:
+            run = subprocess.run([sys.executable, "-m", "benchmarks.detection_speed", side], check=True, capture_output=True, text=True)
+            found[side].append(json.loads(run.stdout))
+            context.told(f"{side}, round {n + 1} of {context.rounds}")
+    return {side: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for side, runs in found.items()}
+
+
+def section(report: Report, context: Context) -> None:
+    """The ticks of 100,000 and of 5,000 series, and one series alone."""
+    m = _measured(context)
+    report.paragraph(f"## One tick of {FLEET:,} series")
+    ours = m["fleet"]["ms"]
+    parts = f"decode {m['fleet']['decode']:.0f}, views {m['fleet']['score']:.0f}, rest {m['fleet']['rest']:.0f}"
+    report.table(
+        "what | CPU ms | times ours | MiB above the start | bytes a series",
+        [
+            f"fleet, without forest: {parts} | {ours:.0f} | 1 | {m['fleet']['peak']:.0f} | {m['fleet']['bytes']:.0f}",
+            f"scikit-learn `IsolationForest`, 100 trees, scoring alone | {m['sklearn']['ms']:.0f} | {m['sklearn']['ms'] / ours:.1f} | {m['sklearn']['peak']:.0f} | none kept",
+            f"river half-space trees for each series, one feature | {m['river']['ms']:.0f} | {m['river']['ms'] / ours:.1f} | not measured | {m['river']['bytes']:.0f}",
+        ],
+    )
+    tick = [("fleet, all of it", ours), ("scikit-learn forest alone", m["sklearn"]["ms"]), ("river, one model a series", m["river"]["ms"])]
+    report.plot("tick", f"CPU of one tick, {FLEET:,} series", tick, "ms", logarithmic=True)
+    report.figure(
+        f"one tick of {FLEET:,} series, CPU", "fleet", f"{ours:.0f} ms", f"scikit-learn's forest alone {m['sklearn']['ms']:.0f}, river {m['river']['ms']:.0f} ms",
+        "faster than scikit-learn's forest", f"a third of it: {m['sklearn']['ms'] / 3:.0f} ms",
+    )
+    report.figure("memory of a series", "fleet", f"{m['fleet']['bytes']:.0f} B", f"river {m['river']['bytes'] / 1000:.0f} kB", "4 KB", "2 KB")
+    _tell_focus(report, m)
+
+
+def _tell_focus(report: Report, m: Measured) -> None:
+    report.paragraph(f"## One tick of {FOCUS:,} series")
+    ours, forest, river = m["focus"]["ms"], m["forest"]["ms"], m["river-focus"]["ms"]
+    report.table(
+        "what | CPU ms | river takes, times this | MiB above the start | bytes a series",
+        [
+            f"focus, with forest | {ours:.1f} | {river / ours:.1f} | {m['focus']['peak']:.0f} | {m['focus']['bytes']:.0f}",
+            f"focus, its forest alone | {forest:.1f} | {river / forest:.1f} | not measured | {m['forest']['bytes']:.0f}",
+            f"river half-space trees for each series, four features | {river:.0f} | 1 | not measured | {m['river-focus']['bytes']:.0f}",
+        ],
+    )
+    report.paragraph(f"river is measured on {RIVER_SAMPLE} series and multiplied; it has 10 trees of height 5, ours 10 trees of 32 points.")
+    report.figure(f"one tick of {FOCUS:,} series with the forest, CPU", "focus", f"{ours:.1f} ms", f"river's {river:.0f} ms", "river / 20", "river / 100")
+    alone = m["alone"]
+    both = ", ".join(f"{name} {alone[name]:.2f} ms by the clock, {alone[f'{name}-cpu']:.2f} of CPU" for name in ("fleet", "focus"))
+    report.paragraph(f"One series scored alone, P95: {both}.")
+    for name in ("fleet", "focus"):
+        report.figure("one series scored alone, P95", name, f"{alone[name]:.2f} ms, {alone[f'{name}-cpu']:.2f} of CPU", "-", "20 ms", "1 ms")
+
 
 if __name__ == "__main__":
     print(json.dumps(SIDES[sys.argv[1]]()))
