@@ -36,7 +36,8 @@ from aiops.pipeline.backfill import Backfill
 from aiops.pipeline.board import Board
 from aiops.pipeline.commands import Commands
 from aiops.pipeline.decide import Decider, DeciderParts
-from aiops.pipeline.flow import Flow, FlowParts
+from aiops.pipeline.flow import Flow
+from aiops.pipeline.flow_parts import FlowParts
 from aiops.pipeline.guarding import Guarding
 from aiops.pipeline.housekeeping import Housekeeping
 from aiops.pipeline.killswitch import LOOK_EVERY, ConfigMapKey, KillSwitch, SignalSwitch

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
@@ -24,60 +23,21 @@ from aiops.domain.incident import Incident, IncidentState
 from aiops.domain.rule import Rule
 from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal
-from aiops.pipeline.announce import Announcer, Courier
-from aiops.pipeline.autonomy import Autonomy, Notice
-from aiops.pipeline.backfill import Backfill
-from aiops.pipeline.board import Board
-from aiops.pipeline.decide import Decider
-from aiops.pipeline.housekeeping import AUTONOMY_EVERY, GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY, Housekeeping
+from aiops.pipeline.autonomy import Notice
+from aiops.pipeline.flow_parts import FlowParts
+from aiops.pipeline.housekeeping import AUTONOMY_EVERY, GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY
 from aiops.pipeline.leftovers import Leftovers
-from aiops.pipeline.observe import Observer
-from aiops.pipeline.orders import Orders, over
-from aiops.pipeline.poller import Poller
+from aiops.pipeline.orders import over
 from aiops.pipeline.quiet_times import QUIET
 from aiops.pipeline.references import References
 from aiops.pipeline.stage import Dropped, Passed
-from aiops.pipeline.storming import Storming
 from aiops.pipeline.transactions import Transactions
-from aiops.pipeline.triage import Triage, TriageResult, result
-from aiops.pipeline.watchfulness import Watchfulness
-from aiops.ports.clock import Clock
-from aiops.ports.cluster import ClusterView
-from aiops.ports.schedule import Schedule
-from aiops.ports.storage import Changes, Store
-from aiops.ports.telemetry import Telemetry
+from aiops.pipeline.triage import TriageResult, result
+from aiops.ports.storage import Changes
 
 log = structlog.get_logger(__name__)
 RECONSIDER, AT_MOST = 5.0, 2.0
 """Seconds from one look at the active incidents to the next, and after which one is broken off: with thousands of them the next goes on from there."""
-
-
-@dataclass
-class FlowParts:
-    """What the flow is made of; `app` fills it."""
-
-    clock: Clock
-    schedule: Schedule
-    store: Store
-    telemetry: Telemetry
-    board: Board
-    poller: Poller
-    observer: Observer
-    backfill: Backfill
-    triage: Triage
-    decider: Decider
-    autonomy: Autonomy
-    orders: Orders
-    announcer: Announcer
-    courier: Courier
-    watch: Watchfulness
-    storming: Storming
-    housekeeping: Housekeeping
-    views: Mapping[str, ClusterView]
-    dry_run: bool
-    paused: Callable[[], bool]
-    tick: float = 1.0
-    skews: Mapping[str, Callable[[], float | None]] = field(default_factory=dict)
 
 
 class Flow:

@@ -71,7 +71,6 @@ def test_what_is_not_learnt_is_judged_all_the_same() -> None:
 
     for i, value in enumerate(np.random.default_rng(1).normal(100.0, 1.0, 60).tolist()):
         poll(START + 60.0 * i, value)
-    learnt = bank._detector.snapshot() if bank._detector is not None else b""
+    learnt = bank._known.learned.snapshot()
     assert poll(START + 3600.0, 300.0, learn=False) == ["UnlikeItself"]
-    assert bank._detector is not None
-    assert bank._detector.snapshot() == learnt
+    assert bank._known.learned.snapshot() == learnt
