@@ -67,7 +67,7 @@ def play(kind: str, seed: int, safety: str = "full") -> Played:
 
 def play_scene(given: Scene, seed: int, *, safety: str = "full", curable: bool = True) -> Story:
     """To the end of the episode, or until it is resolved."""
-    with _quiet():
+    with quietly():
         story = prepared(given, seed, safety)
         story.run(given.quiet)
         story.when(given.fault)
@@ -137,7 +137,7 @@ def _said(write: Write, since: float) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """No word of the daemon's below an error; afterwards as it was, for whoever else runs in this process."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))

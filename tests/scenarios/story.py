@@ -14,6 +14,7 @@ from aiops.adapters.dry_run import DryRunCache, DryRunWriter
 from aiops.adapters.memory_cluster import MemoryCluster
 from aiops.adapters.memory_logs import MemoryLogs
 from aiops.adapters.memory_notifier import MemoryNotifier
+from aiops.adapters.memory_prometheus import MemorySeriesStore
 from aiops.adapters.objects import CachedObjectSource
 from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.adapters.snapshots import MemorySnapshots
@@ -47,7 +48,8 @@ def _packs(rules: tuple[str, ...], runbooks: tuple[str, ...]) -> Definitions:
 class Story:
     """A world with the engine in it. `act` False is dry-run. Time runs by `run`.
 
-    `alone`: seconds that the world is older than the daemon. `define` may change the definitions before they are in force.
+    `alone`: seconds that the world is older than the daemon. `step`: seconds from one step of the world, and scrape, to the next; `keep`: for so long
+    samples are kept. `define` may change the definitions before they are in force.
     """
 
     act: bool = True
@@ -58,6 +60,8 @@ class Story:
     nodes: int = 3
     started: float = START
     alone: float = 0.0
+    step: float = 1.0
+    keep: float = 86400.0
     define: Callable[[Definitions], Definitions] = field(default=lambda definitions: definitions)
 
     def __post_init__(self) -> None:
@@ -66,7 +70,10 @@ class Story:
         self.cluster = MemoryCluster(self.time, nodes=self.nodes)
         services = read_services([self.services])
         logs = MemoryLogs("elasticsearch", indices=sorted({f"logs-{service.namespace}" for service in services}))
-        self.world = VirtualWorld(self.time, services, read_faults([self.faults], services), seed=self.seed, cluster=self.cluster, logs=logs)
+        self.world = VirtualWorld(
+            self.time, services, read_faults([self.faults], services), seed=self.seed, cluster=self.cluster, logs=logs, step=self.step,
+            store=MemorySeriesStore(retention=self.keep),
+        )
         self.world.start()
         self.time.run_until(self.started + self.alone)
         self.store: SqlStore = open_store("sqlite:///:memory:")

@@ -6,11 +6,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tests.testbed.world.files import Fields, WorldFileError, documents
 
-_DAY = 86400.0
+_DAY, _OPENING = 86400.0, 900.0
 ZONES = ("zone-a", "zone-b", "zone-c")
 """Those of the testbed's nodes, by turns; in memory too."""
 _LABEL = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -18,18 +20,37 @@ _LABEL = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Offered load from outside: `rate` requests/s, times a daily wave of `amplitude` that peaks at `peak` seconds after midnight UTC, times noise."""
+    """Offered load from outside: `rate` requests/s, times a daily wave of `amplitude` that peaks at `peak` seconds after midnight, times noise.
+
+    Outside of `hours` (begin and end, seconds after midnight) only the share `closed` of it comes, with a quarter of an hour from the one to the other.
+    People live by the clocks of `zone`, so where those are changed the load comes an hour earlier or later.
+    """
 
     rate: float
     amplitude: float = 0.0
     peak: float = 14 * 3600.0
     noise: float = 0.0
+    zone: ZoneInfo | None = None
+    hours: tuple[float, float] | None = None
+    closed: float = 1.0
 
     def at(self, now: float) -> float:
         """Requests/s at a Unix time, before noise."""
-        if not self.amplitude:
+        if not self.amplitude and self.hours is None:
             return self.rate
-        return self.rate * (1.0 + self.amplitude * math.cos(2.0 * math.pi * (now % _DAY - self.peak) / _DAY))
+        clock = self._clock(now)
+        rate = self.rate * (1.0 + self.amplitude * math.cos(2.0 * math.pi * (clock - self.peak) / _DAY))
+        if self.hours is None:
+            return rate
+        begin, end = self.hours
+        # Whole from a quarter of an hour after the begin on, and going from the end on.
+        awake = max(0.0, min(1.0, (clock - begin) / _OPENING, 1.0 - (clock - end) / _OPENING))
+        return rate * (self.closed + (1.0 - self.closed) * awake)
+
+    def _clock(self, now: float) -> float:
+        """Seconds that the clocks on the wall show since midnight."""
+        offset = None if self.zone is None else datetime.fromtimestamp(now, self.zone).utcoffset()
+        return (now + (offset.total_seconds() if offset is not None else 0.0)) % _DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +236,24 @@ def _load(parent: Fields) -> Load:
     peak = daily.seconds("peak", 14 * 3600.0) if daily else 0.0
     if daily:
         daily.done()
+    opened = fields.sub("hours")
+    hours = (opened.seconds("from"), opened.seconds("until")) if opened else None
+    closed = opened.number("closed", 0.0, least=0, most=1) if opened else 1.0
+    if opened and hours is not None:
+        opened.done()
+        if not hours[0] < hours[1] <= _DAY:
+            raise opened.wrong("until", "must be later than from, and no later than 24h")
+    zone = _zone(fields)
     fields.done()
-    return Load(rate, amplitude, peak, noise)
+    return Load(rate, amplitude, peak, noise, zone, hours, closed)
+
+
+def _zone(fields: Fields) -> ZoneInfo | None:
+    name = fields.text("timezone", "")
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        raise fields.wrong("timezone", f"{name!r} is not known: write a name of the IANA list, such as Europe/Berlin") from None
 
 
 def _memory(fields: Fields | None) -> Memory:
