@@ -80,6 +80,7 @@ def ours(detector: str, url: str, folder: Path) -> Callable[[float], tuple[float
     from aiops.domain.rule import Direction, PromQuery, Rule, TargetTemplate
     from aiops.domain.signal import Severity
     from aiops.pipeline.board import Board
+    from aiops.pipeline.damping import Damping
     from aiops.pipeline.observe import Observer
     from aiops.pipeline.poller import Polled
     from aiops.pipeline.stage import Passed
@@ -89,7 +90,7 @@ def ours(detector: str, url: str, folder: Path) -> Callable[[float], tuple[float
 
     source = PrometheusSource("bench", HttpClient("bench", HttpOptions(url), SystemClock()))
     store = open_store(f"sqlite:///{folder / 'ours.db'}")
-    observer, board = Observer({}, {}, render, MemorySnapshots(), NullTelemetry()), Board()
+    observer, board = Observer({}, {}, render, MemorySnapshots(), NullTelemetry(), Damping(store)), Board()
     rule = Rule(
         name="load",
         source="bench",

@@ -15,6 +15,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "samples_dropped": ("Samples not judged: late, duplicate, or beyond the cap on series.", ("rule", "reason")),
     "regime_changes": ("Alarms that ended because a new level had lasted long enough to be how things are.", ("rule",)),
     "signals": ("Claims by rule and state.", ("rule", "state")),
+    "findings_damped": ("Alarms that were like one a person called no anomaly, and went no further.", ("rule",)),
     "incidents": ("Incident transitions.", ("state",)),
     "decisions": ("Records passed on or dropped, by stage and reason.", ("stage", "passed", "reason")),
     "plans": ("Plans by runbook and whether the guards let them pass.", ("runbook", "result")),

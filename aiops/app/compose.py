@@ -35,6 +35,7 @@ from aiops.pipeline.autonomy import Autonomy
 from aiops.pipeline.backfill import Backfill
 from aiops.pipeline.board import Board
 from aiops.pipeline.commands import Commands
+from aiops.pipeline.damping import Damping
 from aiops.pipeline.decide import Decider, DeciderParts
 from aiops.pipeline.flow import Flow
 from aiops.pipeline.flow_parts import FlowParts
@@ -136,12 +137,13 @@ def assemble(
     orders = Orders(parts, lambda: decider.runbooks)
     incidents = settings.incidents
     policy = FlowPolicy(resolve_after=incidents.resolve_after, flap_window=incidents.flap_window, max_flaps=incidents.flap_limit)
-    observer = Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry, tuple(map(quiet_time, settings.quiet_times)))
+    damping = Damping(o.store)
+    observer = Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry, damping, tuple(map(quiet_time, settings.quiet_times)))
     flow = Flow(
         FlowParts(
             clock=o.clock, schedule=o.schedule, store=o.store, telemetry=o.telemetry, board=board,
             poller=Poller(o.sources, o.clock, o.telemetry),
-            observer=observer, backfill=Backfill(o.sources, observer, o.clock),
+            observer=observer, damping=damping, backfill=Backfill(o.sources, observer, o.clock),
             triage=Triage(board, o.store, policy), decider=decider, autonomy=autonomy, orders=orders,
             announcer=Announcer(routes, dry_run=dry_run, external_url=settings.web.external_url),
             courier=Courier(o.store, o.notifier, o.clock, o.telemetry), watch=watch, storming=storming,

@@ -20,12 +20,15 @@ from aiops.domain.command import Command, CommandKind
 from aiops.domain.decision import Decision
 from aiops.domain.errors import CommandError
 from aiops.domain.execution import Execution, JournalEntry, Review, ReviewVerdict
+from aiops.domain.feedback import Feedback
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident
 from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal
 from aiops.domain.target import TargetRef, parse_target
 from aiops.pipeline.autonomy import Standing, look, report_rows, said_of
+from aiops.pipeline.damping import NAME as FEEDBACK
+from aiops.pipeline.damping import stored_feedback
 from aiops.pipeline.killswitch import PAUSED
 from aiops.pipeline.orders import ordered_run
 from aiops.ports.clock import Clock
@@ -118,6 +121,11 @@ class Desk:
             raise CommandError(f"no execution {execution_id!r}: `aiops incidents show INCIDENT` and `aiops review list` show them")
         return found
 
+    def feedback(self, *, everything: bool) -> Sequence[Feedback]:
+        """What people called no anomaly, newest first: what counts now, or all that is kept."""
+        now = self._clock.now()
+        return [f for f in reversed(stored_feedback(self._store.value(FEEDBACK))) if everything or f.in_force(now)]
+
     def autonomy(self, runbooks: Sequence[Runbook], policy: AutonomyPolicy) -> Sequence[Standing]:
         """Where each of these stands on the ladder, by name."""
         now = self._clock.now()
@@ -147,8 +155,10 @@ class Desk:
     def _exists(self, kind: CommandKind, subject: str) -> None:
         if kind in (CommandKind.APPROVE, CommandKind.REJECT, CommandKind.UNDO, CommandKind.ANSWER):
             self.execution(subject)
-        if kind in (CommandKind.ACKNOWLEDGE, CommandKind.RESOLVE) and self._store.incident(subject) is None:
-            raise CommandError(f"no incident {subject!r}: `aiops incidents list` shows them")
+        if kind is CommandKind.FORGET_FEEDBACK and subject not in {f.id for f in self.feedback(everything=False)}:
+            raise CommandError(f"no feedback {subject!r}: `aiops feedback list` shows what counts")
+        if kind in (CommandKind.ACKNOWLEDGE, CommandKind.RESOLVE, CommandKind.NOT_AN_ANOMALY) and self._store.incident(subject) is None:
+            raise CommandError(f"no incident {subject!r}: `aiops incidents list --all` shows them")
 
     def answer(self, command: Command) -> Command | None:
         """The command once the daemon carried it out, else None."""

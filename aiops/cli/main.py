@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from aiops import __version__
-from aiops.cli import ask, autonomy, cases, definitions, drift, forecast, incidents, replay, report, review, run, runbook, score
+from aiops.cli import ask, autonomy, cases, definitions, drift, feedback, forecast, incidents, replay, report, review, run, runbook, score
 
 app = typer.Typer(
     name="aiops",
@@ -36,6 +36,7 @@ app.command()(replay.demo)
 app.command()(replay.replay)
 app.command()(replay.record)
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(review.app, name="review")
 app.add_typer(autonomy.app, name="autonomy")
 app.command()(report.report)

@@ -27,11 +27,13 @@ class CommandKind(StrEnum):
     PROMOTE = "promote"
     DEMOTE = "demote"
     RUN = "run"
+    NOT_AN_ANOMALY = "not-an-anomaly"
+    FORGET_FEEDBACK = "forget-feedback"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One request. `subject` is an execution, incident or empty; `arguments` are JSON-ready. `result` is empty until it was carried out."""
+    """One request. `subject` is an execution, incident, feedback or empty; `arguments` are JSON-ready. `result` is empty until it was carried out."""
 
     id: str
     kind: CommandKind

@@ -59,8 +59,8 @@ class Commands:
                 return self._engine(command)
             case CommandKind.ACKNOWLEDGE | CommandKind.RESOLVE:
                 return self._incident(command)
-            case CommandKind.SILENCE:
-                return self._silence(command)
+            case CommandKind.SILENCE | CommandKind.NOT_AN_ANOMALY | CommandKind.FORGET_FEEDBACK:
+                return self._silence(command) if command.kind is CommandKind.SILENCE else self._feedback(command)
             case CommandKind.PAUSE | CommandKind.RESUME:
                 return self._pause(command)
             case CommandKind.PROMOTE | CommandKind.DEMOTE | CommandKind.RUN:
@@ -95,6 +95,12 @@ class Commands:
         silence = Silence(make_id("sil", command.id), plain, now, now + seconds, command.by, str(command.arguments.get("comment", "")))
         self._store.write(Changes(silences=(silence,)))
         return accepted(command, silence.id)
+
+    def _feedback(self, command: Command) -> Command:
+        if command.kind is CommandKind.NOT_AN_ANOMALY:
+            return accepted(command, self._flow.not_an_anomaly(command))
+        taken = self._flow.parts.damping.remove(command.subject, command.by, self._clock.now())
+        return accepted(command, "counts no more") if taken is not None else refused(command, "no such feedback in force")
 
 
 def accepted(command: Command, words: str) -> Command:

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
+from aiops.correlate.dismissal import dismissed
 from aiops.correlate.incident_flow import Flow as Change
 from aiops.correlate.incident_flow import mitigating, run_ended
+from aiops.detect.findings import Finding
 from aiops.domain.command import Command
 from aiops.domain.decision import Decision
-from aiops.domain.errors import StoreError
+from aiops.domain.errors import CommandError, StoreError
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident, IncidentState
@@ -24,6 +26,9 @@ from aiops.domain.rule import Rule
 from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal
 from aiops.pipeline.autonomy import Notice
+from aiops.pipeline.damping import OVER
+from aiops.pipeline.damping import REASON as DAMPED
+from aiops.pipeline.feedback import told, words_of
 from aiops.pipeline.flow_parts import FlowParts
 from aiops.pipeline.housekeeping import AUTONOMY_EVERY, GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY
 from aiops.pipeline.leftovers import Leftovers
@@ -102,6 +107,7 @@ class Flow:
         """Load what the last run left, and schedule everything. Runs of a former process are taken over by the engine's own tick."""
         p = self.parts
         p.board.load(p.store)
+        p.damping.load()
         for incident in p.board:
             p.announcer.load(incident.id, (message for message, state in p.store.messages(incident.id, 1000) if state in ("pending", "delivered")))
         p.observer.remember(s for i in p.board for s in i.firing)
@@ -147,7 +153,8 @@ class Flow:
         observed = p.observer.observe(polled.record)
         p.telemetry.observe("judge", p.clock.monotonic() - asked, rule=rule.name)
         self._safely("references", lambda: self._references.keep(rule))
-        claims, told = (observed.record, observed.decisions) if isinstance(observed, Passed) else (None, observed.decisions if observed.reason == QUIET else ())
+        self._safely("feedback", p.damping.keep)
+        claims, told = (observed.record, observed.decisions) if isinstance(observed, Passed) else (None, observed.decisions if observed.reason in (QUIET, DAMPED, OVER) else ())
         found = claims.signals if claims is not None else ()
         for signal in found:
             p.telemetry.count("signals", rule=rule.name, state=signal.state.value)
@@ -318,6 +325,23 @@ class Flow:
             changed = change(incident, now)
             self._transactions.commit(result((changed,)), now)
             return changed
+
+    def not_an_anomaly(self, command: Command) -> str:
+        """A person says so of an incident: the next alarm like it is damped, and what of it fires now is over. Raises CommandError, StoreError."""
+        p = self.parts
+        with self._lock:
+            now, incident = p.clock.now(), p.board.by_id(command.subject) or p.store.incident(command.subject)
+            if incident is None:
+                raise CommandError(f"no incident {command.subject!r}")
+            words = words_of(command, incident, p.store.signals(incident.id, limit=1000), self._standing, now)
+            p.damping.add(words, now)
+            change = dismissed(incident, {f"{w.rule}/{w.series}" for w in words}, command.by, now, words[0].why)
+            if change.changes:
+                self._transactions.commit(result((change,)), now)
+            return told(words)
+
+    def _standing(self, name: str) -> Iterable[Finding]:
+        return self.parts.observer.firing(self._rules[name]) if name in self._rules else ()
 
     def _expire_unknown(self) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ from aiops.pipeline.announce import Announcer, Courier
 from aiops.pipeline.autonomy import Autonomy
 from aiops.pipeline.backfill import Backfill
 from aiops.pipeline.board import Board
+from aiops.pipeline.damping import Damping
 from aiops.pipeline.decide import Decider
 from aiops.pipeline.housekeeping import Housekeeping
 from aiops.pipeline.observe import Observer
@@ -35,6 +36,7 @@ class FlowParts:
     board: Board
     poller: Poller
     observer: Observer
+    damping: Damping
     backfill: Backfill
     triage: Triage
     decider: Decider

@@ -22,6 +22,7 @@ from aiops.domain.rule import LogQuery, ObjectQuery, Rule
 from aiops.domain.series import Labels, SampleBatch
 from aiops.domain.signal import Signal, SignalKind, SignalState
 from aiops.domain.target import KINDS, TargetRef, valid_name
+from aiops.pipeline.damping import OVER, REASON, Damping
 from aiops.pipeline.poller import Polled
 from aiops.pipeline.quiet_times import QUIET, QuietTime, quiet
 from aiops.pipeline.stage import Dropped, Passed
@@ -48,14 +49,14 @@ class Observer:
 
     def __init__(
         self, views: Mapping[str, ClusterView], logs: Mapping[str, LogSource], render: Renderer, snapshots: Snapshots, telemetry: Telemetry,
-        quiet_times: Sequence[QuietTime] = (),
+        damping: Damping, quiet_times: Sequence[QuietTime] = (),
     ) -> None:
         self._views, self._logs, self._render, self._snapshots, self._telemetry = views, logs, render, snapshots, telemetry
         self._banks: dict[str, RuleBank] = {}
         self._rules: dict[str, Rule] = {}
         self._targets: dict[tuple[str, str], TargetRef] = {}
         self._learning: set[str] = set()
-        self._quiet_times = quiet_times
+        self._damping, self._quiet_times = damping, quiet_times
 
     def remember(self, signals: Iterable[Signal]) -> None:
         """Whom claims of our rules are about, after a restart or when nobody could take them."""
@@ -134,18 +135,33 @@ class Observer:
             return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason=QUIET, detail=now.names),))
         observed = bank.observe(batch, polled.volume, learn=not now.learning)
         self._count(rule, observed, batch.at)
-        decisions: list[Decision] = []
+        sifted = self._damping.sift(rule, bank, observed.findings, batch.at)
+        held = tuple(self._noted(rule, f, why, batch.at, passed=False) for f, why in sifted.dropped)
+        decisions = [*held, *(self._noted(rule, f, why, batch.at, passed=True) for f, why in sifted.noted)]
         signals = []
-        for finding in observed.findings:
+        for finding in sifted.findings:
             signal, problem = self._signal(rule, finding, batch.at)
             signals.append(signal)
             reason = problem or finding.reason
             target = str(signal.target) if signal.target else ""
             decisions.append(Decision(batch.at, Stage.OBSERVE, rule.name, passed=True, reason=reason, detail=signal.summary, target=target))
+        if not signals and held:
+            return Dropped(held)
         if not signals:
             reason = "NoSeries" if len(batch) == 0 else "NothingChanged"
             return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason=reason),))
-        return Passed(Claims(tuple(signals), observed.findings), tuple(decisions))
+        return Passed(Claims(tuple(signals), sifted.findings), tuple(decisions))
+
+    def _noted(self, rule: Rule, finding: Finding, why: str, at: float, *, passed: bool) -> Decision:
+        """That a finding is like one that a person called none, or is not."""
+        if not passed and finding.state is SignalState.FIRING:
+            self._telemetry.count("findings_damped", rule=rule.name)
+        key = (rule.name, finding.series)
+        target = self._targets.get(key) or self.target(rule, finding.labels)[0]
+        if not passed and finding.state is not SignalState.FIRING:
+            self._targets.pop(key, None)
+        reason = "UnlikeFeedback" if passed else REASON if finding.state is SignalState.FIRING else OVER
+        return Decision(at, Stage.OBSERVE, rule.name, passed, reason, why, str(target or ""))
 
     def _count(self, rule: Rule, observed: Observed, at: float) -> None:
         """What came of one answer, for our own metrics."""

@@ -43,6 +43,7 @@ def build_app(site: Site) -> Starlette:
         Route("/api/v1/incidents/{id}", api.incident),
         Route("/api/v1/executions/{id}", api.execution),
         Route("/api/v1/decisions", api.decisions),
+        Route("/api/v1/feedback", api.feedback),
         *pages.routes(),
         Mount("/static", app=pages.static()),
     ]
@@ -104,6 +105,10 @@ class Api:
         if not target and not incident:
             return _error(400, "give target=[namespace/]kind/name or incident=ID")
         return self._json(self._site.reading.decisions(target=target, incident=incident, limit=_limit(request)))
+
+    def feedback(self, _request: Request) -> Response:
+        """What people called no anomaly, oldest first, with what was taken back or is too old."""
+        return self._json(self._site.reading.value("feedback") or [])
 
     async def alerts(self, request: Request) -> Response:
         """Alertmanager's webhook, version 4. Acknowledged only after it is stored: 503 asks the sender to try again."""

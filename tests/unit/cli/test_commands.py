@@ -9,8 +9,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from aiops.adapters.store import open_store
+from aiops.app.desk import plain
 from aiops.cli.main import app
 from aiops.domain.decision import Decision, Stage
+from aiops.domain.feedback import Feedback, Pattern
 from aiops.domain.incident import Incident, IncidentState, Transition
 from aiops.domain.signal import Evidence, Severity, Signal, SignalKind, SignalState
 from aiops.domain.target import TargetRef
@@ -41,14 +43,15 @@ def config(tmp_path: Path) -> str:
         (Transition(1.0, IncidentState.OPEN, EVIL, EVIL),),
     )
     decision = Decision(4e9, Stage.DECIDE, EVIL, passed=False, reason="Refused", detail=EVIL, target=str(TARGET), incident="inc-1")
-    store.write(Changes(incidents=(incident,), signals=(("inc-1", claim),), decisions=(decision,)))
+    word = Feedback("fb-1", EVIL, "s", {"a": EVIL}, "", "inc-1", Pattern(EVIL, Severity.WARNING, "up", 3.0), EVIL, 1.0, 4e9, EVIL)
+    store.write(Changes(incidents=(incident,), signals=(("inc-1", claim),), decisions=(decision,), values={"feedback": [plain(word)]}))
     store.close()
     return str(file)
 
 
 READING = [
     ["incidents", "list"], ["incidents", "list", "--all"], ["incidents", "show", "inc-1"], ["why", "shop/deployment/checkout"], ["review", "list"],
-    ["autonomy", "list"], ["report"], ["report", "--since", "7d"],
+    ["autonomy", "list"], ["report"], ["report", "--since", "7d"], ["feedback", "list"],
 ]
 
 
@@ -92,6 +95,11 @@ def test_json_parses_and_holds_no_control_characters(config: str, words: list[st
         (["runbook", "run", "scale-out", "--target", "shop/deployment/a", "--parameter", "x"], 2),
         (["runbook", "run", "scale-out", "--target", "shop/deployment/a"], 3),
         (["report", "--since", "yesterday"], 2),
+        (["feedback", "add", "inc-2"], 3),
+        (["feedback", "remove", "fb-2"], 3),
+        (["feedback", "add", "inc-1", "--for", "0"], 2),
+        (["feedback", "add", "inc-1", "--why", "x", "--for", "7", "--same-time"], 0),
+        (["feedback", "remove", "fb-1"], 0),
         (["autonomy", "promote", "scale-out"], 0),
         (["autonomy", "demote", "scale-out", "--reason", "x"], 0),
         (["incidents", "ack", "inc-1"], 0),

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from aiops.domain.errors import AiopsError
+from aiops.ports.storage import Changes
 from aiops.web.routes import MAX_BODY, build_app
 from aiops.web.server import WebServer
 from tests.unit.web.shapes import Kit, serving
@@ -206,3 +207,9 @@ def test_numbers_that_json_does_not_have_are_null(kit: Kit):
     server.stop(5.0)
     kit.store.close()
     assert answer.json() == {"score": None, "rows": [None, 1.5]}
+
+
+def test_what_people_called_no_anomaly_is_listed(kit: Kit, at):
+    assert requests.get(at("/api/v1/feedback"), timeout=10).json() == []
+    kit.store.write(Changes(values={"feedback": [{"id": "fb-1", "why": "the nightly export"}]}))
+    assert requests.get(at("/api/v1/feedback"), timeout=10).json()[0]["why"] == "the nightly export"
