@@ -103,6 +103,27 @@ class IsolationForestModel(Model):
     score: float = Field(default=0.65, gt=0.5, lt=1, description="anomaly score that counts, 0.5 is average")
 
 
+class AdwinModel(Model):
+    """A lasting change of a series' mean, found by adaptive windowing (Bifet and Gavaldà 2007); told once, then what is new is usual."""
+
+    type: Literal["adwin"]
+    delta: float = Field(default=0.002, ge=1e-9, le=0.5, description="how often a look may find a change where there is none")
+    clock: int = Field(default=32, ge=1, le=10_000, description="samples between two looks")
+    unit: float | None = Field(default=None, gt=0, le=1e140, description="about how far apart values lie; without it the spread of the series' first 30 samples")
+    hold: Positive = Field(default=900.0)
+
+
+class PageHinkleyModel(Model):
+    """A lasting change of a series' mean, found by the Page-Hinkley test (Page 1954): small shifts too; told once, then what is new is usual."""
+
+    type: Literal["pageHinkley"]
+    threshold: float = Field(default=50.0, gt=0, le=1e6, description="units that departures may add up to")
+    delta: float = Field(default=0.005, ge=0, le=1e3, description="units of departure that are borne")
+    minimum_samples: int = Field(default=30, ge=1, le=10_000, description="samples before it judges")
+    unit: float | None = Field(default=None, gt=0, le=1e140, description="as for `adwin`")
+    hold: Positive = Field(default=900.0)
+
+
 class DriftModel(Model):
     """A distribution against a reference, by size (PSI, KL) and significance both. One subject for each set of the other labels; too few rows are no verdict."""
 
@@ -196,7 +217,7 @@ class LogTemplatesModel(Model):
     lines: int = Field(default=1000, ge=10, le=10_000, description="records read in one poll, at most")
 
 
-AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | DriftModel | BurnRateModel | LogTemplatesModel
+AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | AdwinModel | PageHinkleyModel | DriftModel | BurnRateModel | LogTemplatesModel
 DetectorModel = Annotated[AnyDetector, Field(discriminator="type")]
 
 

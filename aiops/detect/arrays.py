@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,8 +67,12 @@ class RowArrays:
     def reset(self, rows: Rows) -> None:
         """Give rows their fill values back (a series is gone, its row will be reused)."""
         self.cover(rows)
-        for name, column in self._columns.items():
-            self._arrays[name][rows] = column.fill
+        self.reset_some(self._columns, rows)
+
+    def reset_some(self, names: Iterable[str], rows: Rows) -> None:
+        """As `reset`, of these columns only."""
+        for name in names:
+            self._arrays[name][rows] = self._columns[name].fill
 
     @property
     def bytes_each(self) -> int:

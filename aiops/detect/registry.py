@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiops.detect.burn_rate import BurnRate
+from aiops.detect.change import adwin, page_hinkley
 from aiops.detect.contract import Detector
 from aiops.detect.drift import Drift
 from aiops.detect.groups import GroupDetector
@@ -70,6 +71,16 @@ def _isolation_forest(parameters: Mapping[str, Any], direction: Direction, kind:
     return ResidualForest(direction=direction, kind=kind, **parameters)
 
 
+def _adwin(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    del kind  # It is in units of the series' own spread, whatever its values are.
+    return adwin(direction=direction, **parameters)
+
+
+def _page_hinkley(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    del kind  # As for adwin.
+    return page_hinkley(direction=direction, **parameters)
+
+
 def _drift(rule: Rule) -> GroupDetector:
     # The counts of a log query are those of its window, whole: answers that overlap are not added up.
     every = rule.query.window if isinstance(rule.query, LogQuery) else 0.0
@@ -93,6 +104,8 @@ BUILDERS: Mapping[str, Builder] = {
     "peers": _peers,
     "logErrorRate": _log_rate,
     "isolationForest": _isolation_forest,
+    "adwin": _adwin,
+    "pageHinkley": _page_hinkley,
 }
 GROUP_BUILDERS: Mapping[str, Callable[[Rule], GroupDetector]] = {
     "drift": _drift,

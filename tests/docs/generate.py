@@ -204,6 +204,8 @@ DETECTOR_MEANINGS = {
     "logErrorRate.minimumCount": "fewer records than this are no burst",
     "logErrorRate.ratio": "times what is usual for the series",
     "isolationForest.trees": "trees in the forest",
+    "adwin.hold": "so long a change is claimed; let `for` be shorter",
+    "pageHinkley.hold": "as for `adwin`",
     "logTemplates.minimumCount": "fewer lines of a template than this are no burst",
     "logTemplates.ratio": "times what is usual for the template",
     "logTemplates.newFor": "so long a template counts as never seen before",

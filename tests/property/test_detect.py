@@ -68,6 +68,8 @@ RULES = st.builds(
             DetectorSpec("peers", {"by": ["workload"]}),
             DetectorSpec("fleet", {"false_alarms": 300.0}),
             DetectorSpec("logErrorRate", {"minimum_count": 5, "ratio": 2.0}),
+            DetectorSpec("adwin", {"clock": 2, "unit": 1.0, "hold": 60.0}),
+            DetectorSpec("pageHinkley", {"minimum_samples": 3, "threshold": 5.0, "unit": 1.0, "hold": 60.0}),
             DetectorSpec("drift", {"reference": 600.0, "window": 300.0}),
             DetectorSpec("drift", {"of": "categories", "over": ["workload"], "reference": 600.0, "window": 300.0, "reference_mode": "pinned"}),
         ]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from aiops.detect.change import adwin, page_hinkley
 from aiops.detect.contract import Detector, Scores
 from aiops.detect.fleet import Fleet
 from aiops.detect.focus import Focus
@@ -33,6 +34,10 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "live-focus": lambda: LiveFleet(forest=True, false_alarms=10_800.0),
     "peers": Peers,
     "log-rate": lambda: LogErrorRate(minimum_count=20, ratio=3.0),
+    "adwin": adwin,
+    "adwin-unit": lambda: adwin(unit=100.0, clock=8),
+    "page-hinkley": page_hinkley,
+    "page-hinkley-unit": lambda: page_hinkley(unit=10.0, minimum_samples=10),
     "forest": lambda: ResidualForest(trees=20, window=32),
 }
 FIELDS = ("score", "expected", "lower", "upper", "ready", "breach", "critical", "recovered")
