@@ -11,12 +11,12 @@ from aiops.settings import Settings
 
 
 def schema_of(document: str) -> dict[str, Any]:
-    """`rules`, `runbook`, `test` or `config`. Raises KeyError on another name."""
+    """`rules`, `runbook`, `test`, `prices` or `config`. Raises KeyError on another name."""
     if document == "config":
         made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema(by_alias=True), "title": "aiops settings"}
         _written(made, made["$defs"])
         return made
-    return dict(schemas()[{"rules": "ruleset.json", "runbook": "runbook.json", "test": "test.json"}[document]])
+    return dict(schemas()[{"rules": "ruleset.json", "runbook": "runbook.json", "test": "test.json", "prices": "prices.json"}[document]])
 
 
 def _written(schema: Any, named: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ class Document(StrEnum):
     RULES = "rules"
     RUNBOOK = "runbook"
     TEST = "test"
+    PRICES = "prices"
     CONFIG = "config"
 
 
@@ -42,7 +43,7 @@ def check(
 
 
 def schema(document: Document) -> None:
-    """Print the JSON schema of rules, runbooks, their tests or the settings file, for editors."""
+    """Print the JSON schema of rules, runbooks, their tests, price lists or the settings file, for editors."""
     from aiops.app.schemas import schema_of
 
     print_json(schema_of(document.value))

@@ -1,7 +1,7 @@
-"""The JSON schemas of rules, runbooks and their tests, for editors and for `aiops schema`; the committed ones under docs/schema are these, which a test checks.
+"""The JSON schemas of rules, runbooks, their tests and price lists, for editors and for `aiops schema`; the committed ones under docs/schema are these, which a test checks.
 
 `python -m aiops.definitions.schema_export FOLDER` writes them.
-Neighbours: the models of `schema_rules`, `schema_runbooks` and `schema_cases`.
+Neighbours: the models of `schema_rules`, `schema_runbooks`, `schema_cases` and `schema_prices`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aiops.definitions.schema_cases import CaseFileModel
+from aiops.definitions.schema_prices import PriceListModel
 from aiops.definitions.schema_rules import RuleSetModel
 from aiops.definitions.schema_runbooks import RunbookModel
 
@@ -22,11 +23,12 @@ def schemas() -> Mapping[str, dict[str, Any]]:
     return {
         "ruleset.json": _schema(RuleSetModel, "aiops rule set"),
         "runbook.json": _schema(RunbookModel, "aiops runbook"),
+        "prices.json": _schema(PriceListModel, "aiops price list"),
         "test.json": _schema(CaseFileModel, "aiops tests of rules and runbooks"),
     }
 
 
-def _schema(model: type[RuleSetModel | RunbookModel | CaseFileModel], title: str) -> dict[str, Any]:
+def _schema(model: type[RuleSetModel | RunbookModel | CaseFileModel | PriceListModel], title: str) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **model.model_json_schema(by_alias=True, mode="validation"),
