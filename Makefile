@@ -76,6 +76,7 @@ bench-detection: dev
 	$(BIN)/python -m benchmarks.detection $(if $(DATA),--data $(DATA)) $(ARGS)
 bench-forecast: dev
 	$(BIN)/python -m benchmarks.forecast $(if $(DATA),--data $(DATA)) $(ARGS)
+	$(BIN)/python -m benchmarks.exhaustion
 bench-calibration: dev
 	$(BIN)/python -m benchmarks.calibration $(ARGS)
 # A day of the world takes about five minutes of CPU; ARGS="--seeds 1 --days 1 --clocks back".

@@ -42,7 +42,7 @@ def season_of(values: Floats) -> int | None:
         return None
     first = int(peaks[correlation[peaks] >= 0.8 * correlation[peaks].max()][0])
     # Noise moves one peak by a step or two, not all its multiples alike.
-    near = range(max(2, first - first // 10), first + first // 10 + 1)
+    near = range(max(2, first - first // 10), min(first + first // 10, len(correlation) - 1) + 1)
     return max(near, key=lambda period: (float(correlation[period :: period].mean()), -abs(period - first)))
 
 
