@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from aiops.adapters.memory_alerts import MemorySilences
 from aiops.adapters.memory_cache import MemoryCache
@@ -28,7 +29,7 @@ from aiops.definitions.loader import Definitions
 from aiops.definitions.schema_cases import CaseModel, ChangeModel
 from aiops.domain.command import Command, CommandKind
 from aiops.domain.errors import AiopsError, NotFoundError
-from aiops.domain.execution import Execution, ExecutionState
+from aiops.domain.execution import ExecutionState
 from aiops.domain.ids import make_id
 from aiops.domain.target import JsonObject, TargetRef
 from aiops.execution.approval import waiting_steps
@@ -98,6 +99,8 @@ class CaseStage:
                 self._cluster.writer(change.by, change.by).patch(change.target, change.patch)
             elif change.delete is not None:
                 self._cluster.remove(change.delete)
+            elif change.run is not None:
+                self._ask(CommandKind.RUN, change.run, change, {"target": str(change.target), "parameters": dict(change.parameters)})
             elif change.approve is not None:
                 self._judge(CommandKind.APPROVE, change.approve, change)
             elif change.reject is not None:
@@ -112,7 +115,7 @@ class CaseStage:
         if not waiting:
             self.errors.append(f"at {change.at:g} s: changes: no run of {runbook} waits for approval")
             return
-        self._ask(kind, waiting[0], change, {"hash": waiting[0].plan.hash})
+        self._ask(kind, waiting[0].id, change, {"hash": waiting[0].plan.hash})
 
     def _answer(self, runbook: str, change: ChangeModel) -> None:
         """To the first run that waits for one; a step that does not ask is for the engine to refuse."""
@@ -125,11 +128,11 @@ class CaseStage:
             self.errors.append(f"at {change.at:g} s: changes: several steps ask, name one of: {', '.join(name for _, name in asking)}")
             return
         value = {True: "yes", False: "no"}[change.value] if isinstance(change.value, bool) else str(change.value)
-        self._ask(CommandKind.ANSWER, run, change, {"step": change.step or name, "value": value})
+        self._ask(CommandKind.ANSWER, run.id, change, {"step": change.step or name, "value": value})
 
-    def _ask(self, kind: CommandKind, run: Execution, change: ChangeModel, arguments: Mapping[str, str]) -> None:
+    def _ask(self, kind: CommandKind, subject: str, change: ChangeModel, arguments: Mapping[str, Any]) -> None:
         now = self._time.now()
-        command = Command(make_id("cmd", kind.value, run.id, now, len(self._asked)), kind, run.id, change.by, now, arguments)
+        command = Command(make_id("cmd", kind.value, subject, now, len(self._asked)), kind, subject, change.by, now, arguments)
         self._asked[command.id] = change
         self.store.write(Changes(commands=(command,)))
 
@@ -138,7 +141,7 @@ class CaseStage:
         done = {c.id: c for c in self.store.commands(pending=False, limit=100_000)}
         for identity, change in self._asked.items():
             command = done.get(identity)
-            words = next(f"{name} {value}" for name in ("approve", "reject", "answer") if (value := getattr(change, name)))
+            words = next(f"{name} {value}" for name in ("run", "approve", "reject", "answer") if (value := getattr(change, name)))
             if command is None or not command.done:
                 continue
             if command.accepted and change.refused is not None:

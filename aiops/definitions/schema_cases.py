@@ -140,14 +140,19 @@ class ExpectModel(Model):
     told: list[str] | None = Field(default=None, description="texts that must stand in messages to people")
 
 
+CHANGES = ("apply", "patch", "delete", "run", "approve", "reject", "answer")
+
+
 class ChangeModel(Model):
-    """What happens at a time after the start, by somebody else: to an object, or a person's answer to a run that waits."""
+    """What happens at a time after the start, by somebody else: to an object, or what a person asks for or answers."""
 
     at: Seconds
     apply: dict[str, Any] | None = Field(default=None, description="an object, made or replaced")
     patch: dict[str, Any] | None = Field(default=None, description="a merge patch of `target`")
     target: Target | None = None
     delete: Target | None = None
+    run: str | None = Field(default=None, description="a runbook that is asked for by name, for `target` with `parameters`")
+    parameters: dict[str, str] = Field(default_factory=dict, description="what the runbook is given, with `run`")
     approve: str | None = Field(default=None, description="a runbook whose run waits for approval")
     reject: str | None = Field(default=None, description="a runbook whose run waits for approval")
     answer: str | None = Field(default=None, description="a runbook whose run waits for an answer")
@@ -158,17 +163,19 @@ class ChangeModel(Model):
 
     @model_validator(mode="after")
     def _one(self) -> ChangeModel:
-        given = [name for name in ("apply", "patch", "delete", "approve", "reject", "answer") if getattr(self, name) is not None]
+        given = [name for name in CHANGES if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("exactly one of apply, patch, delete, approve, reject and answer must be given")
-        if (self.patch is None) != (self.target is None):
-            raise ValueError("patch and target go together")
+            raise ValueError(f"exactly one of {', '.join(CHANGES[:-1])} and {CHANGES[-1]} must be given")
+        if (self.patch is None and self.run is None) != (self.target is None):
+            raise ValueError(f"{'run' if self.run is not None else 'patch'} and target go together")
+        if self.parameters and self.run is None:
+            raise ValueError("parameters go with run")
         if (self.answer is None) != (self.value is None):
             raise ValueError("answer and value go together")
         if self.step and self.answer is None:
             raise ValueError("step goes with answer")
-        if self.refused is not None and (self.approve or self.reject or self.answer) is None:
-            raise ValueError("refused goes with approve, reject or answer")
+        if self.refused is not None and (self.run or self.approve or self.reject or self.answer) is None:
+            raise ValueError("refused goes with run, approve, reject or answer")
         return self
 
 
