@@ -35,6 +35,8 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "rows_purged": ("Rows deleted by retention.", ("table",)),
     "executor_errors": ("Transitions of a run that could not be made.", ("reason",)),
     "snapshots_unusable": ("Snapshots of learned state that could not be read.", ("reason",)),
+    "history_unusable": ("Files of history that could not be read and were set aside.", ()),
+    "history_series_dropped": ("Series of a capacity rule beyond the most that are kept.", ()),
     "http_requests": ("Requests to our own web server.", ("method", "path", "code")),
 }
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
