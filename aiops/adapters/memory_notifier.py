@@ -52,6 +52,7 @@ def render_text(view: IncidentView) -> str:
     """The root message as plain lines."""
     lines = [f"{'[dry-run] ' if view.dry_run else ''}{view.severity.value.upper()}  {view.title}", f"state {view.state}  target {view.target or 'none'}"]
     lines += [f"  • {text}" for text in view.signals]
+    lines += [f"  changed: {text}" for text in view.context]
     if view.runbook:
         lines.append(f"runbook {view.runbook} ({view.mode}): {view.execution_state} {view.outcome}".rstrip())
     lines += [f"  refused by {v.guard}: {v.reason} {v.detail}" for v in view.refusals]

@@ -35,6 +35,7 @@ from aiops.pipeline.autonomy import Autonomy
 from aiops.pipeline.backfill import Backfill
 from aiops.pipeline.board import Board
 from aiops.pipeline.commands import Commands
+from aiops.pipeline.context import Context, HoldPolicy
 from aiops.pipeline.damping import Damping
 from aiops.pipeline.decide import Decider, DeciderParts
 from aiops.pipeline.flow import Flow
@@ -142,6 +143,7 @@ def assemble(
     flow = Flow(
         FlowParts(
             clock=o.clock, schedule=o.schedule, store=o.store, telemetry=o.telemetry, board=board,
+            context=Context(o.views, HoldPolicy(incidents.rollout_grace, incidents.rollout_hold)),
             poller=Poller(o.sources, o.clock, o.telemetry),
             observer=observer, damping=damping, backfill=Backfill(o.sources, observer, o.clock),
             triage=Triage(board, o.store, policy), decider=decider, autonomy=autonomy, orders=orders,

@@ -20,6 +20,9 @@ SOURCE_TYPES: Mapping[str, str] = {"query": "prometheus", "logs": "elasticsearch
 BACKFILL = 7 * 86400.0
 """What detectors of a series' own past learn from first, where the rule does not say: each hour of the week once."""
 
+LEARNED = frozenset({"seasonalZ", "fleet", "focus", "peers", "isolationForest", "logErrorRate", "logTemplates"})
+"""Detectors that know what is usual from the past alone, so that a roll-out looks to them like a fault."""
+
 
 def source_of(model: RuleModel, sources: Mapping[str, str] | None) -> Meant:
     """The source the rule asks. `sources`: name → type; None: nothing is known."""
@@ -56,6 +59,7 @@ def compile_rule(model: RuleModel, source: str, file: str, line: int) -> Rule:
         backfill=_backfill(model),
         expose=model.expose,
         forecast=model.forecast,
+        waits_for_roll_outs=model.during_rollout == "hold" or (model.during_rollout is None and model.detector.type in LEARNED),
         file=file,
         line=line,
     )

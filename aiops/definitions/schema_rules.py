@@ -126,6 +126,9 @@ class RuleModel(Model):
     backfill: Duration | None = Field(
         default=None, description="a new rule first learns from so much of the past; default: 7d for fleet and focus, nothing for others"
     )
+    during_rollout: Literal["hold", "tell"] | None = Field(
+        default=None, description="what it claims while its target is being rolled out; default: hold for detectors that learn what is usual, tell for others"
+    )
     inhibits: list[Annotated[Labels, Field(min_length=1)]] = Field(
         default_factory=list, description="matchers of the signals on the same target that count for nothing while this one fires"
     )

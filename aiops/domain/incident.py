@@ -33,9 +33,20 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class RecentChange:
+    """What was changed about the target, or what it calls: `kind` is release, restart, configuration or scale; `by` a field manager, if known."""
+
+    at: float
+    kind: str
+    words: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """One thing that is wrong with one target. `signals` has the last claim for each key; times are Unix seconds.
 
+    `changes`: what was changed of late when it began, the latest first. `held`: why nobody is told and nothing is done yet, else empty.
     `settled`: keys of forecasts that a verified level has answered; they count no more until they were clear once, or become worse.
     """
 
@@ -54,6 +65,8 @@ class Incident:
     flaps: int = 0
     inhibited_by: str = ""
     silenced_by: str = ""
+    held: str = ""
+    changes: tuple[RecentChange, ...] = ()
     version: int = 0
     settled: tuple[str, ...] = ()
 

@@ -38,6 +38,7 @@ class IncidentView:
     labels: Mapping[str, str] = field(default_factory=dict)
     signals: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
     runbook: str = ""
     mode: str = ""
     execution: str = ""

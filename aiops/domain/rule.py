@@ -132,6 +132,7 @@ class Rule:
 
     Dead bands: a departure counts only if it exceeds both the absolute (in the value's unit) and the relative one (share of expected).
     `forecast`: what it claims is still to come, so after acting the level decides, not whether it still claims it.
+    `waits_for_roll_outs`: what it claims while its target is being rolled out is held until that is over.
     `expose`: of so many series score, expected value and bounds are metrics of ours.
     `backfill`: so far back the source is asked before the rule first says anything.
     `minimum_volume` with `volume_query`: fewer events than that and the series is not judged.
@@ -161,5 +162,6 @@ class Rule:
     backfill: float = 0.0
     expose: int = 0
     forecast: bool = False
+    waits_for_roll_outs: bool = False
     file: str = ""
     line: int = 0

@@ -15,6 +15,7 @@ from aiops.domain.incident import Incident
 from aiops.domain.message import IncidentView, Message, MessageKind
 from aiops.domain.outcome import Verdict
 from aiops.domain.signal import Signal
+from aiops.pipeline.context import words
 from aiops.ports.clock import Clock
 from aiops.ports.notifier import Notifier
 from aiops.ports.storage import Store
@@ -98,6 +99,7 @@ def build_view(
         labels=dict(incident.labels),
         signals=tuple(s.summary for s in shown),
         evidence=tuple(evidence_line(s) for s in shown) + tuple(line for s in shown for line in s.evidence.lines[:3]),
+        context=tuple(words(change, incident.opened_at) for change in incident.changes),
         runbook=execution.plan.runbook if execution else "",
         mode=execution.plan.mode.value if execution else "",
         execution=execution.id if execution else "",

@@ -145,10 +145,8 @@ class Decider:
     def _standing_reason(self, incident: Incident, history: Sequence[Execution]) -> tuple[str, str] | None:
         if not incident.active:
             return "Resolved", ""
-        if incident.silenced_by:
-            return "Silenced", incident.silenced_by
-        if incident.inhibited_by:
-            return "Inhibited", f"by {incident.inhibited_by}"
+        if muted := _muted(incident):
+            return muted
         if not incident.firing:
             return "NothingFires", "waiting for the quiet to last"
         if incident.id in self._asking:
@@ -247,6 +245,15 @@ class Decider:
         if execution.state is ExecutionState.RUNNING:
             self.run_due()
         return _word(incident, now, plan.runbook, "Planned", execution.id, passed=True)
+
+
+def _muted(incident: Incident) -> tuple[str, str] | None:
+    """Why nothing is done though it fires."""
+    if incident.silenced_by:
+        return "Silenced", incident.silenced_by
+    if incident.inhibited_by:
+        return "Inhibited", f"by {incident.inhibited_by}"
+    return ("Held", incident.held) if incident.held else None
 
 
 def _found_nothing(run: Execution) -> bool:

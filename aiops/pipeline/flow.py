@@ -88,6 +88,7 @@ class Flow:
             old, self._rules = self._rules, {r.name: r for r in rules}
             # Claims of a bank that was replaced cannot clear: the new one says what of them stands.
             self._leftovers.renewed(new & old.keys(), p.clock.now())
+            p.context.holding = frozenset(r.name for r in rules if r.waits_for_roll_outs)
             self._transactions.muting.inhibits = {r.name: r.inhibits for r in rules if r.inhibits}
         p.telemetry.gauge("rules_loaded", len(rules))
         for mode in ("observe", "suggest", "approve", "auto"):

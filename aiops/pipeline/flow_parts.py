@@ -9,6 +9,7 @@ from aiops.pipeline.announce import Announcer, Courier
 from aiops.pipeline.autonomy import Autonomy
 from aiops.pipeline.backfill import Backfill
 from aiops.pipeline.board import Board
+from aiops.pipeline.context import Context
 from aiops.pipeline.damping import Damping
 from aiops.pipeline.decide import Decider
 from aiops.pipeline.housekeeping import Housekeeping
@@ -34,6 +35,7 @@ class FlowParts:
     store: Store
     telemetry: Telemetry
     board: Board
+    context: Context
     poller: Poller
     observer: Observer
     damping: Damping

@@ -1,4 +1,4 @@
-"""Who is muted now: by another incident that explains it, or by a person's silence. Marked before anybody is told, and again as time passes.
+"""Who is muted now: by another incident that explains it, by a person's silence, or held by a roll-out. Marked before anybody is told, and again as time passes.
 
 Neighbours: `correlate.inhibition` and `correlate.muting` judge; `flow` stores what comes back and calls this under its lock.
 """
@@ -13,6 +13,7 @@ from aiops.correlate.muting import silencing
 from aiops.correlate.topology import Placement
 from aiops.domain.incident import Incident
 from aiops.pipeline.board import Board
+from aiops.pipeline.context import Context
 from aiops.pipeline.triage import TriageResult
 from aiops.ports.storage import Reading
 
@@ -20,8 +21,8 @@ from aiops.ports.storage import Reading
 class Muting:
     """`placement` says what stands where; `inhibits` are those of the rules in force."""
 
-    def __init__(self, board: Board, store: Reading, placement: Callable[[], Placement]) -> None:
-        self._board, self._store, self._placement = board, store, placement
+    def __init__(self, board: Board, store: Reading, placement: Callable[[], Placement], context: Context) -> None:
+        self._board, self._store, self._placement, self._context = board, store, placement, context
         self.inhibits: Inhibits = {}
 
     def marked(self, outcome: TriageResult, now: float) -> TriageResult:
@@ -31,20 +32,21 @@ class Muting:
             return outcome
         mutes = self._mutes([*(i for i in self._board if i.id not in changed), *(i for i in changed.values() if i.active)], now)
 
-        def mark(incident: Incident) -> Incident:
+        def mark(incident: Incident, changes: Sequence[str]) -> Incident:
             by, silence = mutes.get(incident.id, (incident.inhibited_by, incident.silenced_by))
-            return replace(incident, inhibited_by=by, silenced_by=silence)
+            return replace(self._context.placed(incident, changes, now), inhibited_by=by, silenced_by=silence)
 
-        return replace(outcome, triaged=tuple(replace(t, incident=mark(t.incident)) for t in outcome.triaged))
+        return replace(outcome, triaged=tuple(replace(t, incident=mark(t.incident, t.changes)) for t in outcome.triaged))
 
     def changed(self, now: float) -> tuple[Incident, ...]:
         """Those on the board for which it is otherwise now than it was written down. Raises StoreError."""
         mutes = self._mutes(tuple(self._board), now)
-        return tuple(
-            replace(i, inhibited_by=mutes[i.id][0], silenced_by=mutes[i.id][1], version=i.version + 1)
-            for i in self._board
-            if mutes[i.id] != (i.inhibited_by, i.silenced_by)
-        )
+        found = []
+        for incident in self._board:
+            (by, silence), held = mutes[incident.id], self._context.held(incident, now)
+            if (by, silence, held) != (incident.inhibited_by, incident.silenced_by, incident.held):
+                found.append(replace(incident, inhibited_by=by, silenced_by=silence, held=held, version=incident.version + 1))
+        return tuple(found)
 
     def _mutes(self, incidents: Sequence[Incident], now: float) -> dict[str, tuple[str, str]]:
         """By incident id: who inhibits it and what silences it; empty texts for nobody and nothing."""

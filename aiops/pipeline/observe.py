@@ -284,7 +284,7 @@ class Observer:
 def identity(rule: Rule) -> tuple[object, ...]:
     """Everything that decides what a bank learns; compiled expressions count by their text."""
     query: object = (rule.query.kind, rule.query.value.text) if isinstance(rule.query, ObjectQuery) else repr(rule.query)
-    plain = dataclasses.replace(rule, query=LogQuery("", 0.0), description="", summary="", file="", line=0, target=None, backfill=0.0, expose=0)
+    plain = dataclasses.replace(rule, query=LogQuery("", 0.0), description="", summary="", file="", line=0, target=None, backfill=0.0, expose=0, waits_for_roll_outs=False)
     return (query, repr(plain))
 
 

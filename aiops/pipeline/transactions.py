@@ -17,6 +17,7 @@ from aiops.domain.incident import Incident
 from aiops.domain.message import Message
 from aiops.pipeline.announce import Announcer
 from aiops.pipeline.board import Board
+from aiops.pipeline.context import Context
 from aiops.pipeline.decide import Decider
 from aiops.pipeline.muting import Muting
 from aiops.pipeline.triage import TriageResult
@@ -38,6 +39,7 @@ class TransactionParts(Protocol):
     board: Board
     decider: Decider
     announcer: Announcer
+    context: Context
 
 
 class Transactions:
@@ -45,7 +47,7 @@ class Transactions:
 
     def __init__(self, parts: TransactionParts) -> None:
         self._parts = parts
-        self.muting = Muting(parts.board, parts.store, parts.decider.placement)
+        self.muting = Muting(parts.board, parts.store, parts.decider.placement, parts.context)
 
     def commit(self, outcome: TriageResult, now: float, decisions: Iterable[Decision] = (), run: Execution | None = None) -> None:
         """What triage made of it, `decisions` of the stages before, and what people are told; then what follows. Raises StoreError: nothing was stored then."""
@@ -102,9 +104,9 @@ class Transactions:
         log.info("incident", incident=incident.id, title=incident.title, state=incident.state.value, changes=telling)
 
     def messages(self, incident: Incident, now: float, run: Execution | None = None) -> tuple[Message, ...]:
-        """What is to be told of it now, with this run or its newest. Of a muted one only that it is over, where people know of it."""
+        """What is to be told of it now, with this run or its newest. Of one that is muted or held only that it is over, where people know of it."""
         announcer = self._parts.announcer
-        if (incident.silenced_by or incident.inhibited_by) and (incident.active or not announcer.told(incident.id)):
+        if (incident.silenced_by or incident.inhibited_by or incident.held) and (incident.active or not announcer.told(incident.id)):
             return ()
         if run is None:
             run = next(iter(self._parts.store.executions(incident=incident.id, limit=1)), None)

@@ -37,7 +37,7 @@ def crashes(objects: ClusterObjects, now: float) -> tuple[list[str], list[str]]:
 
 def config_changes(objects: ClusterObjects, now: float) -> list[str]:
     """A line for each ConfigMap that the pods read and that was changed within the last half hour, the latest first."""
-    changed = sorted(((at, who, meta(config).get("name")) for config in objects.configs for at, who in [_changed(config)]), key=lambda one: -one[0])
+    changed = sorted(((at, who, meta(config).get("name")) for config in objects.configs for at, who in [changed_at(config)]), key=lambda one: -one[0])
     return [f"ConfigMap {name} was changed {now - at:.0f} s ago by {who}" for at, who, name in changed if now - at < _CHANGED][:_MOST]
 
 
@@ -75,7 +75,7 @@ def _crash(status: Mapping[str, Any], now: float) -> tuple[str, str] | None:
     return "program", f"{name}: ended by itself with exit {code}"
 
 
-def _changed(config: JsonObject) -> tuple[float, str]:
+def changed_at(config: JsonObject) -> tuple[float, str]:
     """When, and by which field manager; the epoch where the object does not say it."""
     written = [(at, str(e.get("manager", ""))) for e in meta(config).get("managedFields") or () if (at := seconds(e.get("time"))) is not None]
     made = seconds(meta(config).get("creationTimestamp"))

@@ -66,6 +66,8 @@ class IncidentSettings(Model):
     flap_window: Duration = 900.0
     flap_limit: int = Field(default=3, ge=1)
     approval_expires: Span = 3600.0
+    rollout_grace: Duration = 60.0
+    rollout_hold: Duration = 900.0
 
 
 class ReportSettings(Model):

@@ -121,6 +121,8 @@ MEANINGS: Mapping[str, str] = {
     "incidents.resolveAfter": "nothing fires for so long: the incident is resolved",
     "incidents.flapWindow": "what fires again within it reopens the same incident",
     "incidents.flapLimit": "after more reopenings than this the incident is resolved more slowly",
+    "incidents.rolloutGrace": "what only learned detectors say of a workload is held while it is rolled out, and so long after that",
+    "incidents.rolloutHold": "and no longer than this in all; 0: nothing is held",
     "incidents.approvalExpires": "how long a run waits for approval",
     "autonomy.start": "the level of a runbook that has earned none yet; its file's mode is the ceiling",
     "autonomy.successes": "so many verified successes suggest `auto`",

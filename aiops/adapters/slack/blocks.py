@@ -163,6 +163,7 @@ def _head(view: IncidentView) -> Iterator[Block]:
 
 def _parts(view: IncidentView) -> Iterator[tuple[str, list[Block]]]:
     yield "signals", sections("\n".join(f"• {' '.join(s.split())}" for s in view.signals))
+    yield "recent changes", sections("\n".join(f"changed: {' '.join(c.split())}" for c in view.context))
     yield "evidence", code_sections("\n".join(view.evidence))
     yield "run", _run(view)
     for change in view.changes:
