@@ -2,7 +2,7 @@
 
 Direct in the step ahead, L1 loss, each series in units of its own seasonal difference; scaled and relative errors count alike (Ke et al., LightGBM, NIPS 2017;
 global models: Montero-Manso and Hyndman, Int. J. Forecasting 37, 2021). Causal: the features of an origin know nothing after it, the weights among the
-simple forecasts included. Neighbours: `candidates` and `combination` make features and base; `fleet` decides whether the model is used.
+simple forecasts included. Neighbours: `candidates` and `combination` make features and base; `both_scales` trains on values and on their logarithms; `fleet` decides whether that is used.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from aiops.domain.series import Floats
 from aiops.forecast.candidates import Shape, candidates
 from aiops.forecast.combination import MEMORY, errors_of, weights_of
 
-ROWS = 300_000
-"""To train on, at most."""
+ROWS, ROWS_EACH = 300_000, 3_000
+"""To train on at most: in all, and of one series, whose origins soon repeat each other."""
 PARAMETERS = {
-    "objective": "l1", "learning_rate": 0.05, "num_leaves": 63, "min_data_in_leaf": 100, "feature_fraction": 0.3,
+    "objective": "l1", "num_leaves": 63, "min_data_in_leaf": 100, "feature_fraction": 0.3,
     "bagging_fraction": 0.7, "bagging_freq": 1, "verbosity": -1, "deterministic": True, "force_row_wise": True, "seed": 1,
 }  # fmt: skip
-ROUNDS = 400
+STEPS, LOG_STEPS = (0.05, 400), (0.1, 200)
+"""Learning rate and rounds; logarithms have smoother errors and need fewer."""
 CYCLES = 28
 """Short seasons of origins that are learned from, at most."""
 
@@ -118,14 +119,17 @@ def origins_for(end: int, horizon: int, shape: Shape, budget: int) -> np.ndarray
     return np.arange(end - horizon, max(end - horizon - span, shape.reach) - 1, -step)[:wanted][::-1]
 
 
-def train(fleet: Sequence[Floats], horizon: int, shape: Shape, threads: int = 1) -> Boosted | None:
-    """Learn from each series up to its end. None if LightGBM cannot be loaded (it needs libgomp), or no series is long enough."""
+def train(fleet: Sequence[Floats], horizon: int, shape: Shape, threads: int = 1, *, logarithms: bool = False) -> Boosted | None:
+    """Learn from each series up to its end. None if LightGBM cannot be loaded (it needs libgomp), or no series is long enough.
+
+    If the values are `logarithms`, an error is a relative one as it is, and counts as such.
+    """
     try:
         import lightgbm  # deferred: only forecasts of fleets need it
     except (ImportError, OSError):
         return None
-    budget = max(horizon // 4, ROWS // len(fleet))
-    features, targets, weights = [], [], []
+    budget = max(horizon // 4, min(ROWS_EACH, ROWS // len(fleet)))
+    features, targets, scaled, relative = [], [], [], []
     chance = np.random.default_rng(1)
     for values in fleet:
         origins = origins_for(len(values), horizon, shape, budget)
@@ -136,10 +140,21 @@ def train(fleet: Sequence[Floats], horizon: int, shape: Shape, threads: int = 1)
         take = np.sort(chance.permutation(truth.size)[:budget])
         features.append(rows.features.reshape(-1, rows.features.shape[-1])[take])
         targets.append(((truth - rows.base) / rows.scale[:, None]).ravel()[take])
-        usual = max(float(np.abs(values).mean()), 1e-300)
-        relative = rows.scale[:, None] / np.maximum(np.abs(truth), 0.1 * usual)
-        weights.append(((rows.scale / rows.scale[-1])[:, None] + relative / max(float(relative.mean()), 1e-300)).ravel()[take])
+        scaled.append(np.broadcast_to((rows.scale / rows.scale[-1])[:, None], truth.shape).ravel()[take])
+        relative.append(_relative(values, truth, rows.scale, logarithms=logarithms).ravel()[take])
     if not features:
         return None
-    data = lightgbm.Dataset(np.concatenate(features), np.concatenate(targets), weight=np.concatenate(weights))
-    return Boosted(lightgbm.train({**PARAMETERS, "num_threads": threads}, data, ROUNDS))
+    share = np.concatenate(relative)
+    weight = np.concatenate(scaled) + share / max(float(share.mean()), 1e-300)
+    data = lightgbm.Dataset(np.concatenate(features), np.concatenate(targets), weight=weight)
+    rate, rounds = LOG_STEPS if logarithms else STEPS
+    return Boosted(lightgbm.train({**PARAMETERS, "learning_rate": rate, "num_threads": threads}, data, rounds))
+
+
+def _relative(values: Floats, truth: Floats, scale: Floats, *, logarithms: bool) -> Floats:
+    """What an error of one unit is worth as a relative error (origins, horizon)."""
+    if logarithms:
+        return np.broadcast_to(scale[:, None], truth.shape)
+    usual = max(float(np.abs(values).mean()), 1e-300)
+    worth = scale[:, None] / np.maximum(np.abs(truth), 0.1 * usual)
+    return np.asarray(worth / max(float(worth.mean()), 1e-300))

@@ -1,6 +1,6 @@
 """Many series forecast, each with the model that suits it, none spoiled by another.
 
-Neighbours: `combination` for each series by itself, `boosting` for all together; `app.forecast_files` brings them.
+Neighbours: `combination` for each series by itself, `both_scales` for all together; `app.forecast_files` brings them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aiops.domain.series import Floats
-from aiops.forecast.boosting import Boosted, train
+from aiops.forecast.both_scales import GlobalModel, train_both
 from aiops.forecast.candidates import Shape
 from aiops.forecast.combination import Combined, combine, origins_of
 from aiops.forecast.intervals import half_width
@@ -81,7 +81,7 @@ def _groups(fleet: Sequence[Floats], alone: Sequence[Combined], horizon: int) ->
 
 def _together(fleet: Sequence[Floats], shape: Shape, horizon: int, coverage: float, threads: int) -> tuple[list[Floats], float] | None:
     """The forecasts of one model and by how much to widen the combination's intervals for it; None if it did no better over the last horizon, held out."""
-    trial = train([values[:-horizon] for values in fleet], horizon, shape, threads)
+    trial = train_both([values[:-horizon] for values in fleet], horizon, shape, FLEET, threads)
     if trial is None:
         return None
     ours, theirs, missed = [], [], []
@@ -95,7 +95,7 @@ def _together(fleet: Sequence[Floats], shape: Shape, horizon: int, coverage: flo
         missed.append(np.abs(truth - mean) / np.maximum(width, 1e-9 * scale))
     if float(np.mean(ours)) >= float(np.mean(theirs)):
         return None
-    whole = train(fleet, horizon, shape, threads)
+    whole = train_both(fleet, horizon, shape, FLEET, threads)
     if whole is None:
         return None
     factor = float(np.quantile(np.concatenate(missed), coverage))
@@ -110,7 +110,7 @@ def _spread(values: Floats, shape: Shape) -> float:
     return max(float(np.abs(values[shape.short :] - values[: -shape.short]).mean()), 1e-9 * float(np.abs(values).max()), 1e-300)
 
 
-def _ask(model: Boosted, values: Floats, shape: Shape, horizon: int) -> tuple[Floats, Floats]:
+def _ask(model: GlobalModel, values: Floats, shape: Shape, horizon: int) -> tuple[Floats, Floats]:
     """At the end of `values`; the origins before it give the weights of the simple forecasts."""
     before = origins_of(len(values), shape.reach, horizon, shape.short)
     return model.forecast(values, np.append(before, len(values)), horizon, shape)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aiops.forecast.both_scales import GlobalModel, positive, train_both
+from aiops.forecast.candidates import Shape
 from aiops.forecast.fleet import BOOSTING, COMBINATION, forecast
 
 DAY = 24
@@ -51,3 +53,32 @@ def test_too_short_or_not_finite_is_refused() -> None:
     for bad in (np.array([1.0, 2.0]), np.array([1.0, np.nan, 2.0])):
         with pytest.raises(ValueError, match="at least 3 values"):
             forecast([bad], 3)
+
+
+def test_a_season_that_multiplies_is_met_in_relative_terms() -> None:
+    chance, at = np.random.default_rng(5), np.arange(12 * DAY)
+
+    def grown(growth: float) -> np.ndarray:
+        level = np.exp(growth * at / DAY + np.cumsum(chance.normal(0.0, 0.01, len(at))))
+        return np.asarray(10.0 * level * np.exp(1.5 * np.sin(2 * np.pi * at / DAY)) * np.exp(chance.normal(0.0, 0.05, len(at))))
+
+    series = [grown(0.02) for _ in range(20)]
+    shape = Shape(DAY, 3, 0, 0)
+    past, truth = [s[:-DAY] for s in series], [s[-DAY:] for s in series]
+    both = train_both(past, DAY, shape, 20)
+    assert both is not None
+    assert both.logarithms is not None
+    plain = GlobalModel(both.values, None)
+
+    def missed(model: GlobalModel) -> float:
+        found = [model.forecast(p, np.array([len(p) - 48, len(p) - 24, len(p)]), DAY, shape)[0] for p in past]
+        return float(np.mean([2.0 * np.abs(t - f) / (np.abs(t) + np.abs(f)) for t, f in zip(truth, found, strict=True)]))
+
+    assert missed(both) < missed(plain)
+
+
+def test_what_is_nearly_nothing_has_no_logarithm() -> None:
+    assert not positive(np.zeros(9))
+    assert not positive(np.full(9, 5e-324))
+    assert not positive(np.array([1.0, -1.0]))
+    assert positive(np.array([0.0, 1.0]))
