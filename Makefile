@@ -1,4 +1,4 @@
-# Targets: run, install, test, lint, unit, testbed, lock, demo-bundle, bench-loop, bench-decode, bench-poll, bench-plan, bench-rest, bench-waiting, bench-remediation, bench-remediation-real, bench-calibration, bench-feedback, bench-quiet-day, bench-detection, bench-forecast, chaos, clean.
+# Targets: run, install, test, lint, unit, testbed, lock, demo-bundle, bench-loop, bench-decode, bench-poll, bench-plan, bench-rest, bench-waiting, bench-remediation, bench-remediation-real, bench-calibration, bench-feedback, bench-causes, bench-quiet-day, bench-detection, bench-forecast, chaos, clean.
 # `make run` and `make test` are all that a newcomer needs; each installs what it stands on, and is quick the second time.
 PYTHON ?= python3
 VENV := .venv
@@ -26,7 +26,7 @@ $(DEV_STAMP): $(RUN_STAMP) requirements/dev.lock
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@touch $@
 
-.PHONY: run install dev test lint unit testbed lock demo-bundle bench-loop bench-decode bench-poll bench-plan bench-rest bench-waiting bench-remediation bench-remediation-real bench-calibration bench-feedback bench-quiet-day bench-detection bench-forecast chaos clean
+.PHONY: run install dev test lint unit testbed lock demo-bundle bench-loop bench-decode bench-poll bench-plan bench-rest bench-waiting bench-remediation bench-remediation-real bench-calibration bench-feedback bench-causes bench-quiet-day bench-detection bench-forecast chaos clean
 install: $(RUN_STAMP)
 dev: $(DEV_STAMP)
 
@@ -84,6 +84,8 @@ bench-quiet-day: dev
 	$(BIN)/python -m benchmarks.quiet_day $(ARGS)
 bench-feedback: dev
 	$(BIN)/python -m benchmarks.feedback $(ARGS)
+bench-causes: dev
+	$(BIN)/python -m benchmarks.causes
 bench-remediation: dev
 	$(BIN)/python -m benchmarks.remediation $(ARGS)
 

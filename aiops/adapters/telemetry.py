@@ -16,6 +16,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "regime_changes": ("Alarms that ended because a new level had lasted long enough to be how things are.", ("rule",)),
     "signals": ("Claims by rule and state.", ("rule", "state")),
     "findings_damped": ("Alarms that were like one a person called no anomaly, and went no further.", ("rule",)),
+    "explanations": ("Looks for the parts and the causes behind a claim, by what came of them.", ("what", "result")),
     "incidents": ("Incident transitions.", ("state",)),
     "decisions": ("Records passed on or dropped, by stage and reason.", ("stage", "passed", "reason")),
     "plans": ("Plans by runbook and whether the guards let them pass.", ("runbook", "result")),

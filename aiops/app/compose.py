@@ -16,6 +16,7 @@ from aiops.app.config import freeze, quiet_time
 from aiops.correlate.incident_flow import FlowPolicy
 from aiops.correlate.sight import SightPolicy
 from aiops.definitions.arguments import retyped
+from aiops.definitions.breakdown import summed
 from aiops.definitions.cel import compile_expression
 from aiops.definitions.loader import Definitions
 from aiops.definitions.templates import render
@@ -38,6 +39,7 @@ from aiops.pipeline.commands import Commands
 from aiops.pipeline.context import Context, HoldPolicy
 from aiops.pipeline.damping import Damping
 from aiops.pipeline.decide import Decider, DeciderParts
+from aiops.pipeline.explaining import Explaining
 from aiops.pipeline.flow import Flow
 from aiops.pipeline.flow_parts import FlowParts
 from aiops.pipeline.guarding import Guarding
@@ -146,6 +148,7 @@ def assemble(
             context=Context(o.views, HoldPolicy(incidents.rollout_grace, incidents.rollout_hold)),
             poller=Poller(o.sources, o.clock, o.telemetry),
             observer=observer, damping=damping, backfill=Backfill(o.sources, observer, o.clock),
+            explaining=Explaining(o.sources.metrics, summed, observer, decider.placement, o.clock, o.telemetry),
             triage=Triage(board, o.store, policy), decider=decider, autonomy=autonomy, orders=orders,
             announcer=Announcer(routes, dry_run=dry_run, external_url=settings.web.external_url),
             courier=Courier(o.store, o.notifier, o.clock, o.telemetry), watch=watch, storming=storming,

@@ -10,6 +10,7 @@ from rich.table import Table
 from aiops.cli.common import ConfigOption, Output, OutputOption, desk, err, out, print_json, safe, when
 from aiops.domain.command import CommandKind
 from aiops.domain.execution import Execution
+from aiops.domain.signal import Signal
 
 if TYPE_CHECKING:
     from aiops.app.desk import IncidentFile
@@ -57,9 +58,16 @@ def _print(found: IncidentFile) -> None:
     out.print("\ntransitions")
     for t in i.transitions:
         out.print(safe(f"  {when(t.at)}  {t.state.value:<12} {t.reason} (by {t.by})"))
-    out.print("\nsignals, newest first")
+    out.print("\nsignals, newest first, and what they rest on")
     for s in found.signals:
         out.print(safe(f"  {when(s.at)}  {s.state.value:<8} {s.severity.value:<8} {s.rule}: {s.summary}"))
+    for claim in i.signals.values():
+        for line in (seen(claim), *map(str, claim.evidence.contributors)):
+            out.print(safe(f"  {line}"))
+    if i.causes:
+        out.print("\nwhat else changed, the likeliest cause first")
+    for cause in i.causes:
+        out.print(safe(f"  {when(cause.at)}  {cause}"))
     for run in found.executions:
         print_run(run)
         for entry in found.journals[run.id]:
@@ -68,6 +76,13 @@ def _print(found: IncidentFile) -> None:
     for decision in found.decisions:
         mark = "passed " if decision.passed else "dropped"
         out.print(safe(f"  {when(decision.at)}  {decision.stage.value:<8} {mark} {decision.subject}: {decision.reason} {decision.detail}"))
+
+
+def seen(claim: Signal) -> str:
+    """What was seen against what was expected."""
+    e = claim.evidence
+    numbers = (("value", e.value), ("expected", e.expected), ("at least", e.lower), ("at most", e.upper), ("score", e.score))
+    return f"{claim.rule}: " + (", ".join(f"{name} {number:.4g}" for name, number in numbers if number is not None) or "no numbers")
 
 
 def print_run(run: Execution) -> None:

@@ -35,6 +35,11 @@ def check_promql(text: str) -> None:
         raise ValueError("the query is only a text; it must give numbers")  # noqa: TRY004 (of the text's type)
 
 
+def requoted(text: str) -> str:
+    """The same query without raw strings, which the parser does not know."""
+    return _RAW_OR_QUOTED.sub(_requoted, text)
+
+
 def _requoted(match: re.Match[str]) -> str:
     """A raw string as a quoted one: in PromQL nothing is escaped between backticks, which the parser does not know."""
     if match[1] is None:

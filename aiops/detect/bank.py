@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,13 @@ class RuleBank:
         """What fires now, with fresh evidence."""
         with self._lock:
             return firing(self._known)
+
+    def lately(self, wanted: Callable[[Labels], bool], most: int) -> tuple[tuple[str, Labels, tuple[float, ...], tuple[float | None, ...]], ...]:
+        """The last samples of up to `most` series whose labels are wanted: `series_id`, labels, times (Unix seconds) and values, oldest first."""
+        with self._lock:
+            known = self._known
+            rows = islice((row for row in known.table.in_use().tolist() if wanted(known.table.labels(row))), most)
+            return tuple((known.table.series(row), known.table.labels(row), *known.recent.of(row)) for row in rows)
 
     def shown(self, most: int) -> tuple[tuple[Labels, dict[str, float | None]], ...]:
         """Score, expected value and bounds of up to `most` series that are judged: what fires first, then those known longest."""

@@ -76,6 +76,15 @@ def outgrown(feedback: Feedback, now: Evidence, severity: Severity, at: float, e
     return ""
 
 
+def usual_until(evidence: Evidence) -> float | None:
+    """When (Unix seconds) the last sample was seen that was still usual: less than a quarter of the way to the newest. None if there is none."""
+    reference = _reference(evidence)
+    if evidence.value is None or reference is None or evidence.value == reference:
+        return None
+    away = evidence.value - reference
+    return max((t for t, v in zip(evidence.times, evidence.values, strict=True) if v is not None and (v - reference) / away < USUAL), default=None)
+
+
 def _reference(evidence: Evidence) -> float | None:
     """What was expected, or, where a detector does not say, the middle of what was seen."""
     if evidence.expected is not None:

@@ -43,6 +43,27 @@ class RecentChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """A series near an incident's target that changed about when the incident began. `z`: by so many robust deviations; `at`: since when (Unix seconds).
+
+    `relation`: `itself`, `node`, `namespace` (the object that the target stands on or lives in), `same node`, `neighbour`. `score`: what it is ranked by.
+    """
+
+    rule: str
+    about: str
+    relation: str
+    z: float
+    at: float
+    before: float
+    now: float
+    score: float
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"{self.about} ({self.relation}): {self.rule} {self.before:.4g} to {self.now:.4g}, {abs(self.z):.3g} deviations"
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """One thing that is wrong with one target. `signals` has the last claim for each key; times are Unix seconds.
 
@@ -69,6 +90,7 @@ class Incident:
     changes: tuple[RecentChange, ...] = ()
     version: int = 0
     settled: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
     @property
     def firing(self) -> tuple[Signal, ...]:

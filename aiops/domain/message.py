@@ -48,6 +48,8 @@ class IncidentView:
     verification: str = ""
     outcome: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
+    contributors: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,36 @@ class SignalKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One value of a label: what the query gives for it now, and before (None: it was not there)."""
+
+    name: str
+    value: float
+    before: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contributors:
+    """A sum, broken down by one label: `count` of its `of` parts stand out; `parts` are the first of them, the greatest change first."""
+
+    label: str
+    count: int
+    of: int
+    parts: tuple[Part, ...] = ()
+
+    def __str__(self) -> str:
+        """`3 of 40 pods: cart-1 0.9 (before 0.1), …`."""
+        named = [f"{p.name} {p.value:.4g} ({'new' if p.before is None else f'before {p.before:.4g}'})" for p in self.parts]
+        more = ", …" if self.count > len(self.parts) else ""
+        return f"{self.count} of {self.of} {self.label}{'es' if self.label.endswith('s') else 's'}: {', '.join(named)}{more}"
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What was seen: the rendered query, the last samples (Unix seconds; value None where it was not finite), and what was expected.
 
-    `score` is scaled so that 1.0 is the threshold. `lines` are redacted log lines or server texts.
+    `score` is scaled so that 1.0 is the threshold. `lines` are redacted log lines or server texts. `contributors`: who of those that were summed up it is,
+    one entry a label; asked for after the claim is stored.
     """
 
     query: str = ""
@@ -59,6 +85,7 @@ class Evidence:
     score: float | None = None
     note: str = ""
     lines: tuple[str, ...] = ()
+    contributors: tuple[Contributors, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

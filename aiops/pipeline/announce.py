@@ -100,6 +100,8 @@ def build_view(
         signals=tuple(s.summary for s in shown),
         evidence=tuple(evidence_line(s) for s in shown) + tuple(line for s in shown for line in s.evidence.lines[:3]),
         context=tuple(words(change, incident.opened_at) for change in incident.changes),
+        contributors=tuple(str(c) for s in shown for c in s.evidence.contributors),
+        causes=tuple(map(str, incident.causes)),
         runbook=execution.plan.runbook if execution else "",
         mode=execution.plan.mode.value if execution else "",
         execution=execution.id if execution else "",
@@ -209,6 +211,7 @@ def _essence(view: IncidentView | None) -> tuple[object, ...] | None:
     return (
         view.title, view.severity, view.state, view.signals, view.runbook, view.execution, view.execution_state, view.outcome,
         view.verification.split(":")[0], tuple((v.guard, v.reason) for v in view.refusals), len(view.changes),
+        view.contributors, tuple(cause.partition(": ")[0] for cause in view.causes),
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from aiops.correlate.dismissal import dismissed
+from aiops.correlate.incident_flow import Flow
 from aiops.detect.findings import Finding
 from aiops.detect.likeness import pattern_of
 from aiops.domain.command import Command
@@ -16,9 +18,21 @@ from aiops.domain.feedback import DAMPED, Feedback
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident
 from aiops.domain.signal import Evidence, Signal, SignalState
+from aiops.ports.storage import Reading
 
 DAY, DAYS, MOST_DAYS = 86400.0, 30.0, 365.0
 """How long a word counts: usually, and at most."""
+HISTORY = 1000
+
+
+def said(
+    command: Command, incident: Incident | None, store: Reading, standing: Callable[[str], Iterable[Finding]], now: float
+) -> tuple[tuple[Feedback, ...], Flow]:
+    """What the command says, and what that does to the incident. Raises CommandError saying what is wrong, StoreError."""
+    if incident is None:
+        raise CommandError(f"no incident {command.subject!r}")
+    words = words_of(command, incident, store.signals(incident.id, limit=HISTORY), standing, now)
+    return words, dismissed(incident, {f"{w.rule}/{w.series}" for w in words}, command.by, now, words[0].why)
 
 
 def words_of(command: Command, incident: Incident, history: Sequence[Signal], standing: Callable[[str], Iterable[Finding]], now: float) -> tuple[Feedback, ...]:
@@ -37,7 +51,7 @@ def words_of(command: Command, incident: Incident, history: Sequence[Signal], st
     able = [s for s in claims if s.detector in DAMPED]
     if not able:
         kinds = ", ".join(sorted({s.detector for s in claims}))
-        raise CommandError(f"{kinds}: says what was set by people: change that, or silence it. Feedback is for {', '.join(sorted(DAMPED))}")
+        raise CommandError(f"nothing here is damped: {kinds} says what was set by people; change that, or silence it. Feedback is for {', '.join(sorted(DAMPED))}")
     return tuple(_word(command, incident, claim, _episode(claim, history), standing, now, days * DAY) for claim in sorted(able, key=lambda s: s.key))
 
 
@@ -65,9 +79,4 @@ def _word(
 
 def _plain(labels: Mapping[str, Any]) -> dict[str, str]:
     return {str(k): str(v) for k, v in labels.items()}
-
-
-def told(words: Sequence[Feedback]) -> str:
-    """What the person is answered."""
-    return ", ".join(w.id for w in words)
 

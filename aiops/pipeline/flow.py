@@ -12,23 +12,23 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from aiops.correlate.dismissal import dismissed
 from aiops.correlate.incident_flow import Flow as Change
 from aiops.correlate.incident_flow import mitigating, run_ended
 from aiops.detect.findings import Finding
 from aiops.domain.command import Command
 from aiops.domain.decision import Decision
-from aiops.domain.errors import CommandError, StoreError
+from aiops.domain.errors import StoreError
 from aiops.domain.execution import Execution, ExecutionState
 from aiops.domain.ids import make_id
 from aiops.domain.incident import Incident, IncidentState
 from aiops.domain.rule import Rule
 from aiops.domain.runbook import Runbook
-from aiops.domain.signal import Signal
+from aiops.domain.signal import Signal, SignalState
 from aiops.pipeline.autonomy import Notice
 from aiops.pipeline.damping import OVER
 from aiops.pipeline.damping import REASON as DAMPED
-from aiops.pipeline.feedback import told, words_of
+from aiops.pipeline.explanations import Explanations
+from aiops.pipeline.feedback import said
 from aiops.pipeline.flow_parts import FlowParts
 from aiops.pipeline.housekeeping import AUTONOMY_EVERY, GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY
 from aiops.pipeline.leftovers import Leftovers
@@ -59,6 +59,7 @@ class Flow:
         self._delivering = threading.Lock()
         self._started = False
         self._looked = (-math.inf, "")
+        self._explanations = Explanations(parts, self._transactions, self._lock, lambda: tuple(self._rules.values()))
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -167,6 +168,8 @@ class Flow:
             if claims is not None:
                 p.observer.not_taken(rule, claims)
             raise
+        if claims is not None and (told_of := [(f.labels, s) for f, s in zip(claims.findings, claims.signals, strict=True) if s.state is SignalState.FIRING]):
+            self._explanations.soon(rule, told_of)
         if unseen is not None:
             self._leftovers.settled(rule)
         p.telemetry.observe("poll", p.clock.monotonic() - began, source=rule.source)
@@ -331,15 +334,11 @@ class Flow:
         """A person says so of an incident: the next alarm like it is damped, and what of it fires now is over. Raises CommandError, StoreError."""
         p = self.parts
         with self._lock:
-            now, incident = p.clock.now(), p.board.by_id(command.subject) or p.store.incident(command.subject)
-            if incident is None:
-                raise CommandError(f"no incident {command.subject!r}")
-            words = words_of(command, incident, p.store.signals(incident.id, limit=1000), self._standing, now)
-            p.damping.add(words, now)
-            change = dismissed(incident, {f"{w.rule}/{w.series}" for w in words}, command.by, now, words[0].why)
+            words, change = said(command, p.board.by_id(command.subject) or p.store.incident(command.subject), p.store, self._standing, p.clock.now())
+            p.damping.add(words, p.clock.now())
             if change.changes:
-                self._transactions.commit(result((change,)), now)
-            return told(words)
+                self._transactions.commit(result((change,)), p.clock.now())
+            return ", ".join(word.id for word in words)
 
     def _standing(self, name: str) -> Iterable[Finding]:
         return self.parts.observer.firing(self._rules[name]) if name in self._rules else ()

@@ -12,6 +12,7 @@ from aiops.pipeline.board import Board
 from aiops.pipeline.context import Context
 from aiops.pipeline.damping import Damping
 from aiops.pipeline.decide import Decider
+from aiops.pipeline.explaining import Explaining
 from aiops.pipeline.housekeeping import Housekeeping
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.orders import Orders
@@ -40,6 +41,7 @@ class FlowParts:
     observer: Observer
     damping: Damping
     backfill: Backfill
+    explaining: Explaining
     triage: Triage
     decider: Decider
     autonomy: Autonomy

@@ -165,6 +165,10 @@ def _parts(view: IncidentView) -> Iterator[tuple[str, list[Block]]]:
     yield "signals", sections("\n".join(f"• {' '.join(s.split())}" for s in view.signals))
     yield "recent changes", sections("\n".join(f"changed: {' '.join(c.split())}" for c in view.context))
     yield "evidence", code_sections("\n".join(view.evidence))
+    if view.contributors:
+        yield "who it is", [section("*Who it is*"), *sections("\n".join(f"• {' '.join(c.split())}" for c in view.contributors))]
+    if view.causes:
+        yield "what else changed", [section("*What else changed*"), *sections("\n".join(f"• {' '.join(c.split())}" for c in view.causes))]
     yield "run", _run(view)
     for change in view.changes:
         yield f"change of step {change.step}", change_blocks(change)

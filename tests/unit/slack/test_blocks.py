@@ -130,3 +130,12 @@ def test_pieces_hold_the_limit_and_all_that_can_be_seen(text: str, limit: int):
     assert all(0 < len(p) <= limit for p in found)
     seen = "".join("".join(found).split()).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     assert seen == "".join("".join(c for c in text if c.isprintable()).split())
+
+
+def test_the_parts_and_what_else_changed_are_told_escaped():
+    view = replace(VIEW, contributors=("3 of 40 pods: <!channel> 0.9 (before 0.1)",), causes=("node/n1 (node): disk 1 to 9, 12 deviations",))
+    text = str(render(Message("k", "#ops", "inc-1", MessageKind.INCIDENT, AT, 1, "a text", view)).first.blocks)
+    assert "Who it is" in text
+    assert "3 of 40 pods: &lt;!channel&gt; 0.9" in text
+    assert "What else changed" in text
+    assert "disk 1 to 9" in text

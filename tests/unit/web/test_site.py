@@ -12,6 +12,8 @@ import pytest
 import requests
 
 from aiops.domain.errors import AiopsError
+from aiops.domain.incident import Cause
+from aiops.domain.signal import Contributors, Part
 from aiops.ports.storage import Changes
 from aiops.web.routes import MAX_BODY, build_app
 from aiops.web.server import WebServer
@@ -213,3 +215,15 @@ def test_what_people_called_no_anomaly_is_listed(kit: Kit, at):
     assert requests.get(at("/api/v1/feedback"), timeout=10).json() == []
     kit.store.write(Changes(values={"feedback": [{"id": "fb-1", "why": "the nightly export"}]}))
     assert requests.get(at("/api/v1/feedback"), timeout=10).json()[0]["why"] == "the nightly export"
+
+
+def test_the_parts_and_what_else_changed_are_shown(kit: Kit, at):
+    found = kit.store.incident("inc-1")
+    assert found is not None
+    claim = next(iter(found.signals.values()))
+    who = Contributors("pod", 3, 40, (Part("cart-7<b>", 0.9, 0.1),))
+    signals = {**found.signals, claim.key: replace(claim, evidence=replace(claim.evidence, contributors=(who,)))}
+    kit.store.write(Changes(incidents=(replace(found, signals=signals, causes=(Cause("disk", "node/n1<b>", "node", 12.0, 1.79e9, 1.0, 9.0, 2.0),)),)))
+    text = requests.get(at("/incidents/inc-1"), timeout=10).text
+    assert "3 of 40 pods: cart-7&lt;b&gt; 0.9 (before 0.1), …" in text
+    assert "node/n1&lt;b&gt;" in text
