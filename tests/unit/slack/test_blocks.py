@@ -133,8 +133,8 @@ def test_pieces_hold_the_limit_and_all_that_can_be_seen(text: str, limit: int):
 
 
 def test_the_parts_and_what_else_changed_are_told_escaped():
-    view = replace(VIEW, contributors=("3 of 40 pods: <!channel> 0.9 (before 0.1)",), causes=("node/n1 (node): disk 1 to 9, 12 deviations",))
-    text = str(render(Message("k", "#ops", "inc-1", MessageKind.INCIDENT, AT, 1, "a text", view)).first.blocks)
+    told = message("k", contributors=("3 of 40 pods: <!channel> 0.9 (before 0.1)",), causes=("node/n1 (node): disk 1 to 9, 12 deviations",))
+    text = str(render(told).first.blocks)
     assert "Who it is" in text
     assert "3 of 40 pods: &lt;!channel&gt; 0.9" in text
     assert "What else changed" in text
