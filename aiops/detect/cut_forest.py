@@ -6,8 +6,8 @@ blind beyond its edge. Each tree keeps a reservoir of `size` points; a full one 
 (Aggarwal, "On biased reservoir sampling in the presence of stream evolution", VLDB 2006).
 
 Features are kept in whole thousandths within ±32, so a state is exact and compact: 4 features, 10 trees of 32 points are about 16 kB a series.
-Randomness is the seed's alone: each row begins with the same one, so neither the number of a row nor its neighbours matter. Neighbours: `forest_kernels` has the
-loops, `focus` and `joint_forest` feed it.
+Randomness is the seed's alone: each row begins with the same one, so neither the number of a row nor its neighbours matter. Neighbours: `forest_kernels` and
+`forest_walk` have the loops, `focus` and `joint` feed it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,8 @@ class CutForest(Kept):
         if features < 1 or trees < 1 or not 2 <= size <= 8192 or memory < size:
             raise ValueError(f"forest: features ({features}), trees ({trees}) must be 1 or more, size ({size}) 2 to 8192, memory ({memory}) at least that")
         self._features, self._memory = features, memory
-        nodes, inner = 2 * size - 1, size - 1
         self._state = RowArrays(
-            box=Column(0, np.int16, (trees, nodes, 2, features)), parent=Column(-1, np.int16, (trees, nodes)),
-            child=Column(-1, np.int16, (trees, inner, 2)), cut=Column(0, np.int16, (trees, inner, 2)), mass=Column(0, np.int16, (trees, inner)),
+            leaf=Column(0, np.int16, (trees, size, features + 1)), inner=Column(0, np.int16, (trees, size - 1, 2 * features + 6)),
             root=Column(0, np.int16, (trees,)), held=Column(0, np.int16), seen=Column(0, np.int64), random=Column(seed, np.uint64),
         )
 
@@ -55,20 +53,23 @@ class CutForest(Kept):
 
     def score(self, rows: Rows, points: Points) -> Floats:
         """0..1 of shape (n,): which share of what it knows a point would set aside; 0 for a row that knows nothing."""
-        return self._walked(rows, points, 0)[0]
-
-    def blame(self, rows: Rows, points: Points) -> Floats:
-        """What each feature adds to the score, (n, features)."""
-        return self._walked(rows, points, self._features)[1]
-
-    def _walked(self, rows: Rows, points: Points, blamed: int) -> tuple[Floats, Floats]:
-        from aiops.detect.forest_kernels import score_all
+        from aiops.detect.forest_walk import score_all
 
         s = self._state
         s.cover(rows)
-        found, blame = np.zeros(len(rows)), np.zeros((len(rows), blamed))
-        score_all(s["box"], s["child"], s["cut"], s["mass"], s["root"], s["held"], rows, points, found, blame)
-        return found, blame
+        found = np.zeros(len(rows))
+        score_all(s["leaf"], s["inner"], s["root"], s["held"], rows, points, found)
+        return found
+
+    def blame(self, rows: Rows, points: Points) -> Floats:
+        """What each feature adds to the score, (n, features)."""
+        from aiops.detect.forest_kernels import blame_all
+
+        s = self._state
+        s.cover(rows)
+        found = np.zeros((len(rows), self._features))
+        blame_all(s["leaf"], s["inner"], s["root"], s["held"], rows, points, found)
+        return found
 
     def learn(self, rows: Rows, points: Points) -> None:
         """One point for each of distinct rows."""
@@ -76,4 +77,4 @@ class CutForest(Kept):
 
         s = self._state
         s.cover(rows)
-        learn_all(s["box"], s["child"], s["parent"], s["cut"], s["mass"], s["root"], s["held"], s["seen"], s["random"], rows, points, self._memory)
+        learn_all(s["leaf"], s["inner"], s["root"], s["held"], s["seen"], s["random"], rows, points, self._memory)

@@ -1,9 +1,10 @@
-"""Compiled loops of the random cut forest: one tree walked, fed, pruned. Imported only by `cut_forest`, since numba costs about a second and 70 MiB.
+"""Compiled loops of the random cut forest: trees fed and pruned, and which feature is to blame. Imported only by `cut_forest`, since numba costs about a second and 70 MiB.
 
-A tree of `size` leaves: nodes 0..size-1 are leaves (their number is the place in the reservoir), size..2·size-2 are inner ones. Coordinates are whole
-numbers, so boxes and cuts are exact whatever was inserted and forgotten before. A node whose box has no extent holds equal points and is never
-walked into. Insertion and deletion keep the law of the trees that would have been grown from the same points (Guha, Mishra, Roy, Schrijvers, "Robust
-random cut forest based anomaly detection on streams", ICML 2016, theorems 2 and 3). Compiled ahead by `python -m aiops.detect.kernels`.
+A tree of `size` leaves over d features: nodes 0..size-1 are leaves (their number is the place in the reservoir), size..2·size-2 are inner ones. `leaf` (trees, size,
+d + 1): the point and the parent. `inner` (trees, size - 1, 2d + 6): lower bounds of the box, upper bounds negated, both children, dimension and place of the
+cut, points below, parent; so one node is one or two lines of cache. Coordinates are whole numbers, so boxes and cuts are exact whatever was inserted
+and forgotten before. A node whose box has no extent holds equal points and is never walked into. Insertion and deletion keep the law of the trees that would have been grown from the same
+points (Guha, Mishra, Roy, Schrijvers, "Robust random cut forest based anomaly detection on streams", ICML 2016, theorems 2 and 3). Compiled ahead by `python -m aiops.detect.kernels`. Neighbour: `forest_walk` scores.
 """
 
 from __future__ import annotations
@@ -15,18 +16,23 @@ import numba
 import numpy as np
 
 NONE = -1
+FIRST, SECOND, DIMENSION, AT, MASS, PARENT = range(6)
+"""Of an inner node, counted from behind its box."""
+LEFT_OVER = 1e-3
+"""A share of the tree below which a walk ends."""
 _whole: Any = np.int64
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as machine code, kept on disk."""
     try:
-        return cast("Callable[..., Any]", numba.njit(cache=True, error_model="numpy")(function))
+        return cast("Callable[..., Any]", numba.njit(cache=True, error_model="numpy", nogil=True)(function))
     except RuntimeError:
         # No place to keep compiled code (a read-only image without NUMBA_CACHE_DIR): compile in memory at first use.
-        return cast("Callable[..., Any]", numba.njit(error_model="numpy")(function))
+        return cast("Callable[..., Any]", numba.njit(error_model="numpy", nogil=True)(function))
 
 
-@_compiled
+@compiled
 def draw(state: Any, row: Any) -> Any:
     """The next 64 random bits of a row (splitmix64; Steele, Lea, Flood 2014). `state`: (rows,) uint64."""
     state[row] = state[row] + np.uint64(0x9E3779B97F4A7C15)
@@ -36,134 +42,162 @@ def draw(state: Any, row: Any) -> Any:
     return z ^ (z >> np.uint64(31))
 
 
-@_compiled
+@compiled
 def below(state: Any, row: Any, bound: Any) -> Any:
     """A whole number 0..bound-1; the bias is below bound / 2^53."""
     return _whole((draw(state, row) >> np.uint64(11)) * (1.0 / 9007199254740992.0) * bound)
 
 
-@_compiled
-def walk(box: Any, child: Any, cut: Any, mass: Any, root: Any, held: Any, point: Any, blame: Any) -> Any:
-    """How much of the tree `point` would set aside, 0..1: the expected share of the points that a cut through box and point parts from it.
+@compiled
+def outside(leaf: Any, inner: Any, node: Any, point: Any, j: Any) -> Any:
+    """How far outside of a node's box a point lies in feature `j`, and how wide the box is there."""
+    size, features, x = leaf.shape[0], point.shape[0], _whole(point[j])
+    if node < size:
+        return abs(x - _whole(leaf[node, j])), _whole(0)
+    low, high = _whole(inner[node - size, j]), -_whole(inner[node - size, features + j])
+    return max(low - x, 0) + max(x - high, 0), high - low
 
-    What lies within all boxes costs its leaf alone, what lies far outside of the outermost box the whole tree. `blame`, (features,) or empty, is added to: by
-    which features it was set apart.
-    """
-    size, features, blamed = (box.shape[0] + 1) // 2, point.shape[0], blame.shape[0]
-    node, left, found = _whole(root), 1.0, 0.0
+
+@compiled
+def blame_one(leaf: Any, inner: Any, root: Any, held: Any, point: Any, blame: Any) -> None:
+    """Add to `blame`, (features,), which of them set `point` apart in one tree. What is added sums up to what `score_all` adds for the tree."""
+    size, features = leaf.shape[0], point.shape[0]
+    node, left = _whole(root), 1.0
     while True:
-        sides, outside = 0, 0
+        sides, away = _whole(0), _whole(0)
         for j in range(features):
-            low, high, x = _whole(box[node, 0, j]), _whole(box[node, 1, j]), _whole(point[j])
-            sides += high - low
-            outside += max(low - x, 0) + max(x - high, 0)
-        m = _whole(1) if node < size else _whole(mass[node - size])
-        if outside > 0:
-            parted = left * outside / (sides + outside)
-            worth = parted * m / held
-            found += worth
-            for j in range(blamed):
-                low, high, x = _whole(box[node, 0, j]), _whole(box[node, 1, j]), _whole(point[j])
-                blame[j] += worth * (max(low - x, 0) + max(x - high, 0)) / outside
+            out, side = outside(leaf, inner, node, point, j)
+            away += out
+            sides += side
+        mass = _whole(1) if node < size else _whole(inner[node - size, 2 * features + MASS])
+        if away > 0:
+            parted = left * away / (sides + away)
+            for j in range(features):
+                out, side = outside(leaf, inner, node, point, j)
+                blame[j] += parted * mass / held * out / away
             left -= parted
-        if sides == 0 or left < 1e-3:
-            return found
-        inner = node - size
-        node = _whole(child[inner, 0] if point[cut[inner, 0]] <= cut[inner, 1] else child[inner, 1])
+        if sides == 0 or left < LEFT_OVER:
+            return
+        at = 2 * features
+        below_first = point[inner[node - size, at + DIMENSION]] <= inner[node - size, at + AT]
+        node = _whole(inner[node - size, at + FIRST] if below_first else inner[node - size, at + SECOND])
 
 
-@_compiled
-def insert(box: Any, child: Any, parent: Any, cut: Any, mass: Any, root: Any, slot: Any, fresh: Any, point: Any, state: Any, row: Any) -> Any:
-    """Put `point` into a tree that has a point already, as leaf `slot` below the unused inner node `fresh`. Returns the new root."""
-    size, features = (box.shape[0] + 1) // 2, point.shape[0]
-    node = _whole(root)
-    while True:
-        total = 0
-        for j in range(features):
-            total += max(_whole(box[node, 1, j]), _whole(point[j])) - min(_whole(box[node, 0, j]), _whole(point[j]))
-        first: Any = False
-        dimension, at, apart = 0, _whole(point[0]), total == 0
-        if total > 0:
-            place = below(state, row, total)
-            for j in range(features):
-                low = min(_whole(box[node, 0, j]), _whole(point[j]))
-                extent = max(_whole(box[node, 1, j]), _whole(point[j])) - low
-                if place < extent:
-                    dimension, at = j, low + place
-                    break
-                place -= extent
-            first = at < _whole(box[node, 0, dimension])
-            apart = first or at >= _whole(box[node, 1, dimension])
-        if apart:
-            break
-        for j in range(features):
-            box[node, 0, j] = min(box[node, 0, j], point[j])
-            box[node, 1, j] = max(box[node, 1, j], point[j])
-        inner = node - size
-        mass[inner] += 1
-        node = _whole(child[inner, 0] if point[cut[inner, 0]] <= cut[inner, 1] else child[inner, 1])
-    inner = fresh - size
-    for j in range(features):
-        box[slot, 0, j] = point[j]
-        box[slot, 1, j] = point[j]
-        box[fresh, 0, j] = min(box[node, 0, j], point[j])
-        box[fresh, 1, j] = max(box[node, 1, j], point[j])
-    cut[inner, 0], cut[inner, 1] = dimension, at
-    child[inner, 0], child[inner, 1] = (slot, node) if first else (node, slot)
-    mass[inner] = (1 if node < size else mass[node - size]) + 1
-    above = parent[node]
-    parent[fresh], parent[node], parent[slot] = above, fresh, fresh
-    if above == NONE:
-        return fresh
-    child[above - size, 0 if child[above - size, 0] == node else 1] = fresh
-    return root
-
-
-@_compiled
-def remove(box: Any, child: Any, parent: Any, mass: Any, root: Any, slot: Any) -> Any:
-    """Take leaf `slot` out of a tree of at least two points. Returns the new root and the inner node that is unused now."""
-    size, features = (box.shape[0] + 1) // 2, box.shape[2]
-    gone = _whole(parent[slot])
-    other = child[gone - size, 1] if child[gone - size, 0] == slot else child[gone - size, 0]
-    above = _whole(parent[gone])
-    parent[other] = above
-    if above == NONE:
-        return _whole(other), gone
-    child[above - size, 0 if child[above - size, 0] == gone else 1] = other
-    shrinks: Any = True
-    while above != NONE:
-        inner = above - size
-        mass[inner] -= 1
-        if shrinks:
-            a, b, shrinks = child[inner, 0], child[inner, 1], False
-            for j in range(features):
-                low, high = min(box[a, 0, j], box[b, 0, j]), max(box[a, 1, j], box[b, 1, j])
-                shrinks = shrinks or low != box[above, 0, j] or high != box[above, 1, j]
-                box[above, 0, j], box[above, 1, j] = low, high
-        above = _whole(parent[above])
-    return _whole(root), gone
-
-
-@_compiled
-def score_all(box: Any, child: Any, cut: Any, mass: Any, root: Any, held: Any, rows: Any, points: Any, found: Any, blame: Any) -> None:
-    """Mean over the trees of `walk` for each of the rows into `found` (n,), and by feature into `blame`, (n, features) or (n, 0)."""
+@compiled
+def blame_all(leaf: Any, inner: Any, root: Any, held: Any, rows: Any, points: Any, blame: Any) -> None:
+    """By feature into `blame`, (n, features), what adds up to the score."""
     trees = root.shape[1]
     for i in range(rows.shape[0]):
-        row, total = rows[i], 0.0
-        if held[row] > 0:
-            for t in range(trees):
-                total += walk(box[row, t], child[row, t], cut[row, t], mass[row, t], root[row, t], held[row], points[i], blame[i])
-        found[i] = total / trees
+        row = rows[i]
+        for t in range(trees):
+            if held[row] > 0:
+                blame_one(leaf[row, t], inner[row, t], root[row, t], held[row], points[i], blame[i])
         for j in range(blame.shape[1]):
             blame[i, j] /= trees
 
 
-@_compiled
-def learn_all(
-    box: Any, child: Any, parent: Any, cut: Any, mass: Any, root: Any, held: Any, seen: Any, state: Any, rows: Any, points: Any, memory: Any
-) -> None:
+@compiled
+def adopt(leaf: Any, inner: Any, node: Any, parent: Any) -> None:
+    """Note the parent of a node."""
+    size = leaf.shape[0]
+    if node < size:
+        leaf[node, leaf.shape[1] - 1] = parent
+    else:
+        inner[node - size, inner.shape[1] - 6 + PARENT] = parent
+
+
+@compiled
+def bounds(leaf: Any, inner: Any, node: Any, j: Any) -> Any:
+    """Lower bound and negated upper bound of a node's box in feature `j`."""
+    size, features = leaf.shape[0], leaf.shape[1] - 1
+    if node < size:
+        return _whole(leaf[node, j]), -_whole(leaf[node, j])
+    return _whole(inner[node - size, j]), _whole(inner[node - size, features + j])
+
+
+@compiled
+def insert(leaf: Any, inner: Any, root: Any, slot: Any, fresh: Any, point: Any, state: Any, row: Any) -> Any:
+    """Put `point` into a tree that has a point already, as leaf `slot` below the unused inner node `fresh`. Returns the new root."""
+    size, features = leaf.shape[0], point.shape[0]
+    at = 2 * features
+    node, above = _whole(root), _whole(NONE)
+    while True:
+        total = _whole(0)
+        for j in range(features):
+            low, high = bounds(leaf, inner, node, j)
+            total -= min(low, _whole(point[j])) + min(high, -_whole(point[j]))
+        first: Any = False
+        dimension, cut, apart = 0, _whole(point[0]), total == 0
+        if total > 0:
+            place = below(state, row, total)
+            for j in range(features):
+                low, high = bounds(leaf, inner, node, j)
+                least = min(low, _whole(point[j]))
+                extent = -(least + min(high, -_whole(point[j])))
+                if place < extent:
+                    dimension, cut = j, least + place
+                    first = cut < low
+                    apart = first or cut >= -high
+                    break
+                place -= extent
+        if apart:
+            break
+        for j in range(features):
+            inner[node - size, j] = min(_whole(inner[node - size, j]), _whole(point[j]))
+            inner[node - size, features + j] = min(_whole(inner[node - size, features + j]), -_whole(point[j]))
+        inner[node - size, at + MASS] += 1
+        above = node
+        node = _whole(inner[node - size, at + (FIRST if point[inner[node - size, at + DIMENSION]] <= inner[node - size, at + AT] else SECOND)])
+    new = fresh - size
+    for j in range(features):
+        low, high = bounds(leaf, inner, node, j)
+        leaf[slot, j] = point[j]
+        inner[new, j] = min(low, _whole(point[j]))
+        inner[new, features + j] = min(high, -_whole(point[j]))
+    inner[new, at + DIMENSION], inner[new, at + AT] = dimension, cut
+    inner[new, at + FIRST], inner[new, at + SECOND] = (slot, node) if first else (node, slot)
+    inner[new, at + MASS] = (1 if node < size else inner[node - size, at + MASS]) + 1
+    adopt(leaf, inner, fresh, above)
+    adopt(leaf, inner, node, fresh)
+    adopt(leaf, inner, slot, fresh)
+    if above == NONE:
+        return fresh
+    inner[above - size, at + (FIRST if inner[above - size, at + FIRST] == node else SECOND)] = fresh
+    return _whole(root)
+
+
+@compiled
+def remove(leaf: Any, inner: Any, root: Any, slot: Any) -> Any:
+    """Take leaf `slot` out of a tree of at least two points. Returns the new root and the inner node that is unused now."""
+    size, features = leaf.shape[0], leaf.shape[1] - 1
+    at = 2 * features
+    gone = _whole(leaf[slot, features])
+    first, second = _whole(inner[gone - size, at + FIRST]), _whole(inner[gone - size, at + SECOND])
+    other = second if first == slot else first
+    above = _whole(inner[gone - size, at + PARENT])
+    adopt(leaf, inner, other, above)
+    if above == NONE:
+        return other, gone
+    inner[above - size, at + (FIRST if inner[above - size, at + FIRST] == gone else SECOND)] = other
+    shrinks: Any = True
+    while above != NONE:
+        node = above - size
+        inner[node, at + MASS] -= 1
+        if shrinks:
+            a, b, shrinks = _whole(inner[node, at + FIRST]), _whole(inner[node, at + SECOND]), False
+            for j in range(features):
+                (low, high), (second_low, second_high) = bounds(leaf, inner, a, j), bounds(leaf, inner, b, j)
+                low, high = min(low, second_low), min(high, second_high)
+                shrinks = shrinks or low != inner[node, j] or high != inner[node, features + j]
+                inner[node, j], inner[node, features + j] = low, high
+        above = _whole(inner[node, at + PARENT])
+    return _whole(root), gone
+
+
+@compiled
+def learn_all(leaf: Any, inner: Any, root: Any, held: Any, seen: Any, state: Any, rows: Any, points: Any, memory: Any) -> None:
     """Offer a point to the reservoir of each tree of each of the rows; `memory`: samples that a full reservoir stands for."""
-    trees, size = root.shape[1], (box.shape[2] + 1) // 2
+    trees, size, features = root.shape[1], leaf.shape[2], points.shape[1]
     for i in range(rows.shape[0]):
         row, point = rows[i], points[i]
         seen[row] = min(seen[row] + 1, memory)
@@ -171,18 +205,15 @@ def learn_all(
         for t in range(trees):
             if n < size:
                 if n == 0:
-                    for j in range(point.shape[0]):
-                        box[row, t, 0, 0, j] = point[j]
-                        box[row, t, 0, 1, j] = point[j]
-                    parent[row, t, 0] = NONE
+                    for j in range(features):
+                        leaf[row, t, 0, j] = point[j]
+                    leaf[row, t, 0, features] = NONE
                     root[row, t] = 0
                 else:
-                    root[row, t] = insert(
-                        box[row, t], child[row, t], parent[row, t], cut[row, t], mass[row, t], root[row, t], n, size + n - 1, point, state, row
-                    )
+                    root[row, t] = insert(leaf[row, t], inner[row, t], root[row, t], n, size + n - 1, point, state, row)
             elif below(state, row, seen[row]) < size:
                 slot = below(state, row, size)
-                top, fresh = remove(box[row, t], child[row, t], parent[row, t], mass[row, t], root[row, t], slot)
-                root[row, t] = insert(box[row, t], child[row, t], parent[row, t], cut[row, t], mass[row, t], top, slot, fresh, point, state, row)
+                top, fresh = remove(leaf[row, t], inner[row, t], root[row, t], slot)
+                root[row, t] = insert(leaf[row, t], inner[row, t], top, slot, fresh, point, state, row)
         if n < size:
             held[row] = n + 1

@@ -99,6 +99,7 @@ def compile_all() -> None:
     forest = CutForest(2, trees=1, size=2, memory=2)
     for x in range(3):
         points = forest.points(np.full((2, 2), float(x)))
+        forest.score(rows, points)
         forest.blame(rows, points)
         forest.learn(rows, points)
 

@@ -33,18 +33,18 @@ def at(made: CutForest, *point: float) -> float:
     return float(made.score(ROWS[:1], CutForest.points(np.array([point])))[0])
 
 
-def check(state: dict[str, np.ndarray], tree: int, node: int) -> tuple[int, np.ndarray]:
-    """Mass and box of a node of row 0, after what its children say."""
-    box = state["box"][0, tree, node]
+def check(state: dict[str, np.ndarray], tree: int, node: int, parent: int) -> tuple[int, np.ndarray]:
+    """Mass and box, (2, features), of a node of row 0, after what its children say."""
     if node < SIZE:
-        np.testing.assert_array_equal(box[0], box[1])
-        return 1, box
-    a, b = state["child"][0, tree, node - SIZE]
-    assert state["parent"][0, tree, a] == state["parent"][0, tree, b] == node
-    (left, first), (right, second) = check(state, tree, a), check(state, tree, b)
+        leaf = state["leaf"][0, tree, node]
+        assert leaf[2] == parent
+        return 1, np.stack([leaf[:2], leaf[:2]])
+    inner = state["inner"][0, tree, node - SIZE]
+    box, (a, b, dimension, cut, mass, above) = np.stack([inner[:2], -inner[2:4]]), inner[4:]
+    assert above == parent
+    (left, first), (right, second) = check(state, tree, a, node), check(state, tree, b, node)
     np.testing.assert_array_equal(box, [np.minimum(first[0], second[0]), np.maximum(first[1], second[1])])
-    assert state["mass"][0, tree, node - SIZE] == left + right
-    dimension, cut = state["cut"][0, tree, node - SIZE]
+    assert mass == left + right
     assert first[1, dimension] <= cut
     assert second[0, dimension] > cut or (box[0] == box[1]).all()
     return left + right, box
@@ -60,9 +60,7 @@ def test_trees_stay_trees(values: np.ndarray) -> None:
     held = min(len(values), SIZE)
     assert state["held"][0] == held
     for tree in range(5):
-        root = state["root"][0, tree]
-        assert state["parent"][0, tree, root] == -1
-        assert check(state, tree, root)[0] == held
+        assert check(state, tree, int(state["root"][0, tree]), -1)[0] == held
 
 
 def test_the_farther_outside_the_greater_is_the_score_and_never_above_one() -> None:
@@ -109,7 +107,7 @@ def test_rows_are_alike_and_neither_their_number_nor_their_company_matters() -> 
         np.testing.assert_array_equal(column[0], column[2], err_msg=name)
         np.testing.assert_array_equal(column[0], alone.used()[name][40], err_msg=name)
     other = fed(values, forest(seed=2)).used()
-    assert not np.array_equal(other["box"], together.used()["box"])
+    assert not np.array_equal(other["inner"], together.used()["inner"])
 
 
 def test_it_goes_on_exactly_where_it_stopped_and_starts_fresh_when_forgotten() -> None:
