@@ -133,8 +133,8 @@ class DriftModel(Model):
     feature: LabelName | None = Field(default=None, description="the label that tells features of one subject apart")
     about: Literal["input", "prediction"] = Field(default="input", description="the reason given is InputDrifted or PredictionDrifted")
     reference_mode: Literal["rolling", "pinned", "sinceRetraining"] = "rolling"
-    reference: Positive = Field(default=7200.0)
-    window: Positive = Field(default=900.0)
+    reference: Positive = Field(default=10800.0)
+    window: Positive = Field(default=2700.0)
     bins: int = Field(default=10, ge=2, le=100)
     psi_warning: float = Field(default=0.1, gt=0, le=100)
     psi_critical: float = Field(default=0.25, gt=0, le=100)

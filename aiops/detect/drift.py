@@ -20,13 +20,14 @@ import numpy as np
 
 from aiops.detect.arrays import nan, pack, unpack
 from aiops.detect.contract import MAX_SCORE, Scores
+from aiops.detect.drift_intake import Folding, Members
 from aiops.detect.drift_verdict import NOTHING, Verdict, settled, verdict_of
 from aiops.detect.feature_drift import Levels
 from aiops.detect.groups import Assessed, Measure
 from aiops.detect.history import History, chosen, revived
 from aiops.detect.population import Measured
 from aiops.detect.reference import Cell, Reference, learned, loaded
-from aiops.domain.series import Labels, SampleBatch, series_id
+from aiops.domain.series import SampleBatch, series_id
 
 OF, MODES, ABOUT = ("values", "histogram", "categories"), ("rolling", "pinned", "sinceRetraining"), ("input", "prediction")
 CELLS = 1024
@@ -35,7 +36,6 @@ MEMBERS = 16
 """Pods (or the like) looked at in one poll of a feature: with CELLS 128 KiB a feature at most, 16 KiB for a single gauge."""
 LOOKS = 5
 """How often in one `window` a subject is compared: between looks the last verdict stands."""
-MAX_FEATURES = 1000
 MIN_CELLS = 8
 
 
@@ -53,8 +53,8 @@ class Drift:
         feature: str = "",
         about: str = "input",
         reference_mode: str = "rolling",
-        reference: float = 7200.0,
-        window: float = 900.0,
+        reference: float = 10800.0,
+        window: float = 2700.0,
         bins: int = 10,
         psi_warning: float = 0.1,
         psi_critical: float = 0.25,
@@ -76,9 +76,8 @@ class Drift:
         if of == "categories" and not over:
             raise ValueError("drift: of categories over must name the label that holds the category")
         self.reason = f"{about.capitalize()}Drifted"
-        self._of, self._feature, self._mode, self._bins = of, feature, reference_mode, bins
-        self._over = frozenset(("le", *over) if of == "histogram" else over)
-        self._category = tuple(sorted(over))
+        self._of, self._mode, self._bins = of, reference_mode, bins
+        self._folding = Folding(of, over, feature)
         self._reference, self._window, self._every, self._counter = reference, window, every, counter
         self._levels = Levels(psi_warning, psi_critical, kl_warning, kl_critical, chance)
         whole = reference + window
@@ -91,7 +90,9 @@ class Drift:
 
     def assess(self, batch: SampleBatch, *, learn: bool = True) -> Assessed:
         """As the contract says. The newest samples belong to what is judged, so learning comes first here; without `learn` the last verdict is given."""
-        grouped, dropped = self._grouped(batch)
+        known = sum(map(len, self._histories.values()))
+        grouped, labels_of, dropped = self._folding.fold(batch, lambda subject, feature: feature in self._histories.get(subject, {}), known)
+        self._labels = labels_of | self._labels
         if learn and self._newer(batch.at):
             self._store(grouped, batch.at)
             for subject in sorted(self._histories):
@@ -123,42 +124,7 @@ class Drift:
     def _every_history(self) -> list[History]:
         return [h for features in self._histories.values() for h in features.values()]
 
-    def _grouped(self, batch: SampleBatch) -> tuple[dict[str, dict[str, list[tuple[str, float]]]], dict[str, int]]:
-        """(member, value) by subject and feature. A member that comes twice counts once: the greater value, so that order does not matter."""
-        grouped: dict[str, dict[str, dict[str, float]]] = {}
-        dropped: dict[str, int] = {}
-        known = sum(map(len, self._histories.values()))
-        for labels, value in zip(batch.labels, batch.values.tolist(), strict=True):
-            member = self._member(labels)
-            if member is None:
-                dropped["NoSuchLabel"] = dropped.get("NoSuchLabel", 0) + 1
-                continue
-            plain = {k: v for k, v in labels.items() if k not in self._over and k not in (self._feature, "__name__")}
-            subject, feature = series_id(plain), labels.get(self._feature, "")
-            if feature not in self._histories.get(subject, {}) and feature not in grouped.get(subject, {}):
-                if known >= MAX_FEATURES:
-                    dropped["SeriesLimit"] = dropped.get("SeriesLimit", 0) + 1
-                    continue
-                known += 1
-            self._labels.setdefault(subject, plain)
-            held = grouped.setdefault(subject, {}).setdefault(feature, {})
-            if not math.isnan(value):
-                held[member] = max(value, held.get(member, -math.inf))
-        return {s: {f: sorted(held.items()) for f, held in features.items()} for s, features in grouped.items()}, dropped
-
-    def _member(self, labels: Labels) -> str | None:
-        """Which pod, bucket or category a series is; None if its labels do not say."""
-        if self._of == "histogram":
-            try:
-                bound = float(labels["le"])
-            except (KeyError, ValueError):
-                return None
-            return None if math.isnan(bound) else str(bound)
-        if self._of == "categories":
-            return "/".join(labels.get(name, "") for name in self._category)
-        return series_id(labels)
-
-    def _store(self, grouped: Mapping[str, Mapping[str, list[tuple[str, float]]]], at: float) -> None:
+    def _store(self, grouped: Members, at: float) -> None:
         # Counts of a log query cover its whole window: taken more often they would be counted twice.
         due = at - self._counted >= self._every * 0.999
         for subject, features in grouped.items():

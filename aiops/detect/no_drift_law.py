@@ -1,15 +1,22 @@
 """How far apart two counts may be by chance alone, also where neighbours in time resemble each other.
 
-For independent rows the two-sample statistic of Pearson follows chi-square with (bins - 1) degrees of freedom. Autocorrelated rows are worth fewer,
-and then it is a weighted sum of chi-squares, the weights being the eigenvalues of the long-run covariance of the bins' shares. That covariance is
-not assumed but looked up: the reference is cut into windows many times longer than its memory, and their shares are seen to vary so and so much (batch
-means; Flegal and Jones, Ann. Stat. 38, 2010). The weighted sum is taken for a scaled chi-square of the same mean and variance (Satterthwaite,
-Biometrics Bulletin 2, 1946), and, since the scale was estimated from a number of windows, for F. Neighbours: `population` asks.
+Two questions are asked, and the answers joined as two looks (Bonferroni):
+- *Any* difference: Pearson's two-sample statistic, which for independent rows follows chi-square with (bins - 1) degrees of freedom. Autocorrelated rows are
+  worth fewer, and then it is a weighted sum of chi-squares, the weights being the eigenvalues of the long-run covariance of the bins' shares. That is not
+  assumed but looked up: the reference is cut into windows many times longer than its memory, and their shares vary so and so much (batch means;
+  Flegal and Jones, Ann. Stat. 38, 2010). The sum is taken for a scaled chi-square (Satterthwaite, Biometrics Bulletin 2, 1946), and since the
+  scale was estimated, for F.
+- A *shift* of ordered bins: the mean ridit (Bross, Biometrics 14, 1958), that is Wilcoxon's test on bins, which sees a small move of the whole sooner.
+  Its long-run variance is the sum of autocorrelations, cut where they are lost in noise (Geyer, Stat. Sci. 7, 1992); an estimate from n rows and m lags has
+  about n / (2m + 1) degrees of freedom (Priestley, Spectral Analysis, 1981), hence Student's t.
+
+Where few rows are independent batch means see too few windows; so the first question is never answered more boldly than the second's variance
+allows. Neighbours: `population` and `reference` ask.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +32,27 @@ MAX_WINDOWS, MIN_WINDOWS, SHORTEST, MEMORIES = 40, 4, 25, 10
 class Law:
     """The statistic without drift is about `scale` times chi-square with `freedom` degrees; both were learned from `windows` windows.
 
-    `memory`: rows that are worth one independent row, 1 where there is no autocorrelation.
+    `memory`: rows that are worth one independent row, 1 where there is no autocorrelation. The first `ordered` bins have an order (0: none has);
+    `inflation`: by how much memory raises the variance of their mean, known with `certainty` degrees of freedom.
     """
 
     scale: float
     freedom: float
     windows: int
     memory: float
+    ordered: int = 0
+    inflation: float = 1.0
+    certainty: float = 1e9
 
 
-def law(places: Counts, bins: int) -> Law:
+def law(places: Counts, bins: int, ordered: int = 0) -> Law:
     """`places`: bin of each row of the reference, in order of time, 0..bins-1. Fewer than 100 rows are taken for independent."""
     total = np.bincount(places, minlength=bins)
     used = total > 0
     plain = max(int(used.sum()) - 1, 1)
     if len(places) < MIN_WINDOWS * SHORTEST:
-        return Law(1.0, float(plain), MIN_WINDOWS, 1.0)
-    memory = _memory(places)
+        return Law(1.0, float(plain), MIN_WINDOWS, 1.0, ordered)
+    memory, _ = _memory(places.astype(np.float64))
     length = int(max(SHORTEST, MEMORIES * memory, len(places) // MAX_WINDOWS))
     number = max(len(places) // length, MIN_WINDOWS)
     length = min(length, len(places) // number)
@@ -50,10 +61,12 @@ def law(places: Counts, bins: int) -> Law:
     counts = np.bincount(flat, minlength=number * bins).reshape(number, bins)[:, used]
     share = total[used] / len(places)
     away = (counts / shape[1] - counts.sum(axis=0) / (number * length)) / np.sqrt(share) * np.sqrt(length)
-    return _matched(away, plain, number, memory)
+    found = _matched(away, plain, number, memory)
+    ridits, variance = _ridits(total, ordered)
+    return _ordered(found, ordered, np.append(ridits - 0.5, np.zeros(bins - ordered))[places], float(total[:ordered].sum()) * variance)
 
 
-def law_of_cells(cells: Floats) -> Law:
+def law_of_cells(cells: Floats, ordered: int = 0) -> Law:
     """As `law`, of counts: (cells, bins), in order of time, each cell a stretch of it with any number of rows. Of fewer than eight cells that hold rows
     nothing can be learned, and the rows are taken for independent.
     """
@@ -63,8 +76,8 @@ def law_of_cells(cells: Floats) -> Law:
     used = total > 0.0
     plain = max(int(used.sum()) - 1, 1)
     if len(cells) < 2 * MIN_WINDOWS:
-        return Law(1.0, float(plain), MIN_WINDOWS, 1.0)
-    memory = _memory(cells @ np.arange(cells.shape[1]) / sizes)
+        return Law(1.0, float(plain), MIN_WINDOWS, 1.0, ordered)
+    memory, _ = _memory(cells @ np.arange(cells.shape[1]) / sizes)
     length = int(max(np.ceil(SHORTEST / sizes.mean()), np.ceil(1.0 + MEMORIES * (memory - 1.0)), len(cells) // MAX_WINDOWS))
     number = max(len(cells) // length, MIN_WINDOWS)
     length = min(length, len(cells) // number)
@@ -72,7 +85,29 @@ def law_of_cells(cells: Floats) -> Law:
     held = counts.sum(axis=1, keepdims=True)
     share = total[used] / total.sum()
     away = (counts / held - counts.sum(axis=0) / held.sum()) / np.sqrt(share) * np.sqrt(held)
-    return _matched(away, plain, number, max(memory * float(sizes.mean()), 1.0))
+    found = _matched(away, plain, number, max(memory * float(sizes.mean()), 1.0))
+    ridits, variance = _ridits(total, ordered)
+    return _ordered(found, ordered, cells[:, :ordered] @ (ridits - 0.5), float(total[:ordered].sum()) * variance)
+
+
+def _ridits(total: Floats | Counts, ordered: int) -> tuple[Floats, float]:
+    """Of each ordered bin the share of rows below it, half of its own counted; their mean over the rows is one half. And their variance over the rows."""
+    rows = total[:ordered].sum()
+    if not rows:
+        return np.full(ordered, 0.5), 0.0
+    share = total[:ordered] / rows
+    ridits = np.cumsum(share) - 0.5 * share
+    return ridits, float(share @ (ridits - 0.5) ** 2)
+
+
+def _ordered(found: Law, ordered: int, sums: Floats, plain: float) -> Law:
+    """With what the sums of departures (of each row or cell) say of the mean's variance; `plain`: what their squares would add up to were all rows independent."""
+    if not ordered or plain <= 0.0:
+        return found
+    memory, certainty = _memory(sums)
+    # A variance that was estimated is too small by chance as often as too large, and lags cut off are missing: the mean of its reciprocal is made right.
+    inflation = memory * float(sums @ sums) / plain * (certainty / max(certainty - 1.0, 0.5))
+    return replace(found, ordered=ordered, inflation=max(inflation, 1.0), certainty=max(certainty, 1.0))
 
 
 def _matched(away: Floats, plain: int, number: int, memory: float) -> Law:
@@ -89,17 +124,18 @@ def _matched(away: Floats, plain: int, number: int, memory: float) -> Law:
     return Law(max(mean, float(plain)) / freedom, freedom, number, memory)
 
 
-def _memory(places: Counts | Floats) -> float:
-    """Integrated autocorrelation time of the bins' ranks in rows, at least 1: pairs of lags are added while they are positive (Geyer, Stat. Sci. 7, 1992)."""
-    centred = places - places.mean()
+def _memory(values: Floats) -> tuple[float, float]:
+    """Integrated autocorrelation time, at least 1 (pairs of lags are added while they are positive), and the degrees of freedom it is known with."""
+    centred = values - values.mean()
     power = float(centred @ centred)
-    if power <= 1e-20 * max(float(places @ places), 1.0):  # constant, but for rounding
-        return 1.0
+    if power <= 1e-20 * max(float(values @ values), 1.0):  # constant, but for rounding
+        return 1.0, len(values) / 3.0
     transformed = np.fft.rfft(centred, 2 * len(centred))
     found = np.fft.irfft(transformed * np.conj(transformed))[: len(centred) // 4] / power
-    pairs = found[1 : len(found) - 1 : 2] + found[2 : len(found) : 2][: len(found[1 : len(found) - 1 : 2])]
+    whole = max(len(found) - 1, 0) // 2 * 2
+    pairs = found[1 : 1 + whole : 2] + found[2 : 2 + whole : 2]
     stop = int(np.argmax(pairs <= 0.0)) if (pairs <= 0.0).any() else len(pairs)
-    return 1.0 + 2.0 * float(pairs[:stop].sum())
+    return max(1.0 + 2.0 * float(pairs[:stop].sum()), 1.0), len(values) / (4.0 * stop + 3.0)
 
 
 def statistic(first: Counts, second: Counts) -> tuple[float, int]:
@@ -113,8 +149,8 @@ def statistic(first: Counts, second: Counts) -> tuple[float, int]:
 
 
 def p_value(reference: Counts, current: Counts, chance: Law) -> float:
-    """The share of batches without drift that depart at least so far. 1 where there is only one bin."""
-    from scipy.special import fdtrc  # deferred: scipy is heavy
+    """The share of batches without drift that depart at least so far; counts over all bins, also empty ones. 1 where there is only one bin."""
+    from scipy.special import fdtrc, stdtr  # deferred: scipy is heavy
 
     value, freedom = statistic(reference, current)
     if freedom < 1:
@@ -122,7 +158,15 @@ def p_value(reference: Counts, current: Counts, chance: Law) -> float:
     # Bins that only the batch fills (a new category) add their degrees: the reference could not show how they vary.
     extra = freedom - int((reference > 0).sum()) + 1
     free = chance.freedom + extra
-    return float(fdtrc(free, (chance.windows - 1) * free, value / (chance.scale * free)))
+    any_way = float(fdtrc(free, (chance.windows - 1) * free, value / (chance.scale * free)))
+    rows, size = int(reference[: chance.ordered].sum()), int(current[: chance.ordered].sum())
+    ridits, variance = _ridits(reference, chance.ordered)
+    if variance <= 0.0 or not size:
+        return any_way
+    any_way = max(any_way, float(fdtrc(freedom, chance.certainty, value / (chance.inflation * freedom))))
+    moved = float(current[: chance.ordered] @ (ridits - 0.5)) / size
+    shift = 2.0 * float(stdtr(chance.certainty, -abs(moved) / np.sqrt(variance * chance.inflation * (1.0 / rows + 1.0 / size))))
+    return min(2.0 * min(any_way, shift), 1.0)
 
 
 def holm(p_values: Floats, level: float) -> NDArray[np.bool_]:

@@ -56,7 +56,7 @@ class NumericReference:
         places = self._place(values)
         self.counts = np.bincount(places, minlength=len(self._edges) + 2)
         self.names = spans(self._edges)
-        self._law = law(places, len(self.counts))
+        self._law = law(places, len(self.counts), len(self._edges) + 1)
 
     def _place(self, values: Floats) -> Counts:
         places = np.searchsorted(self._edges, values, side="left")
@@ -108,7 +108,7 @@ def measured(names: tuple[str, ...], chance: Law, before: Counts, now: Counts) -
     reference, current = before[used], now[used]
     found = {method: float(divergence(method, _smoothed(reference), _smoothed(current))[0]) for method in ("psi", "kl", "js")}
     return Measured(
-        psi=found["psi"], kl=found["kl"], js=found["js"], p=p_value(reference, current, chance), size=int(now.sum()),
+        psi=found["psi"], kl=found["kl"], js=found["js"], p=p_value(before, now, chance), size=int(now.sum()),
         reference_size=int(before.sum()), memory=chance.memory, bins=tuple(n for n, u in zip(names, used, strict=True) if u),
         reference=tuple(map(int, reference)), current=tuple(map(int, current)),
     )

@@ -7,7 +7,7 @@ Neighbours: `drift` collects cells, `no_drift_law` learns from them, `population
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -62,17 +62,19 @@ class Reference:
         chance = self.law
         return {
             "kind": self.kind, "edges": list(self.edges), "names": list(self.names), "counts": list(self.counts), "start": self.start, "end": self.end,
-            "version": self.version, "law": [chance.scale, chance.freedom, chance.windows, chance.memory],
+            "version": self.version, "law": asdict(chance),
         }
 
 
 def loaded(document: Mapping[str, Any]) -> Reference:
     """What `dump` gave. Raises ValueError if it is something else."""
     try:
-        scale, freedom, windows, memory = document["law"]
+        law = document["law"]
+        scale, freedom, memory, inflation, certainty = (float(law[name]) for name in ("scale", "freedom", "memory", "inflation", "certainty"))
+        chance = Law(scale, freedom, int(law["windows"]), memory, int(law["ordered"]), inflation, certainty)
         found = Reference(
             str(document["kind"]), tuple(map(float, document["edges"])), tuple(map(str, document["names"])), tuple(map(int, document["counts"])),
-            Law(float(scale), float(freedom), int(windows), float(memory)), float(document["start"]), float(document["end"]), int(document["version"]),
+            chance, float(document["start"]), float(document["end"]), int(document["version"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"no reference: {error}") from error
@@ -102,7 +104,7 @@ def learned(kind: str, cells: Sequence[Cell], span: tuple[float, float], *, bins
     counts = _rounded(table.sum(axis=0))
     if not counts.sum():
         return None
-    return Reference(kind, edges, tuple(names), tuple(map(int, counts)), law_of_cells(table), *span)
+    return Reference(kind, edges, tuple(names), tuple(map(int, counts)), law_of_cells(table, 0 if kind == "categories" else len(names)), *span)
 
 
 def _numbers(cells: Iterable[Cell]) -> Floats:

@@ -221,7 +221,7 @@ def test_a_cap_on_features() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"of": "pods"}, {"window": 9000.0}, {"bins": 1}, {"psi_warning": 0.5}, {"reference_mode": "last"}, {"of": "categories"}, {"window": 60.0}, {"about": "x"}],
+    [{"of": "pods"}, {"window": 19000.0}, {"bins": 1}, {"psi_warning": 0.5}, {"reference_mode": "last"}, {"of": "categories"}, {"window": 60.0}, {"about": "x"}],
 )
 def test_parameters_that_contradict_each_other_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="drift"):

@@ -7,7 +7,7 @@ import pytest
 from scipy import signal, stats
 
 from aiops.detect.feature_drift import Drifted, Levels, judge, overall
-from aiops.detect.no_drift_law import holm, statistic
+from aiops.detect.no_drift_law import Law, holm, p_value, statistic
 from aiops.detect.population import MISSING, NEW, OTHER, CategoricalReference, Measured, NumericReference
 
 
@@ -52,6 +52,36 @@ def test_a_shift_of_half_a_deviation_is_seen_in_two_hundred_rows() -> None:
     generator = np.random.default_rng(3)
     for _ in range(50):
         assert verdict(NumericReference(generator.normal(size=5000)).measure(generator.normal(0.5, 1.0, 200))) is not Drifted.NONE
+
+
+def test_a_small_shift_is_seen_sooner_by_ranks_than_by_bins() -> None:
+    generator = np.random.default_rng(10)
+    by_ranks = by_bins = 0
+    for _ in range(100):
+        reference, batch = generator.normal(size=720), generator.normal(0.5, 1.0, 120)
+        plain = NumericReference(reference)
+        by_ranks += plain.measure(batch).p < 1e-4
+        by_bins += stats.chi2.sf(*statistic(plain.counts, plain.count(batch))) < 1e-4
+    assert by_ranks > by_bins + 10
+
+
+def test_ranks_of_independent_rows_are_wilcoxons() -> None:
+    generator = np.random.default_rng(11)
+    before, now = generator.integers(0, 10, 2000), generator.integers(0, 10, 400) + (generator.random(400) < 0.1)
+    counts = [np.bincount(places, minlength=11) for places in (before, now)]
+    # The chi-square part is out of the way: as if learned from windows that vary wildly.
+    found = p_value(counts[0], counts[1], Law(1e6, 10.0, 4, 1.0, ordered=11)) / 2.0
+    assert np.log(found) == pytest.approx(np.log(stats.mannwhitneyu(before, now, method="asymptotic").pvalue), rel=0.15)
+
+
+def test_memory_makes_a_shift_count_for_less() -> None:
+    values = autocorrelated(np.random.default_rng(12), 5200, 0.9)
+    shuffled = np.random.default_rng(13).permutation(values[:5000])
+    batch = values[5000:] + 0.7
+    chained, independent = NumericReference(values[:5000]), NumericReference(shuffled)
+    assert 10.0 < chained._law.inflation < 30.0
+    assert independent._law.inflation < 1.5
+    assert chained.measure(batch).p > 1e3 * independent.measure(batch).p
 
 
 def test_a_whole_deviation_is_critical_and_a_hair_in_many_rows_does_not_matter() -> None:
