@@ -85,7 +85,7 @@ def freeze(one: FreezeSettings) -> Freeze:
 
 
 def resolved(settings: Settings, base: Path) -> Settings:
-    """Paths of rules, runbooks and state made relative to `base`; what does not exist there is looked for beside the package (shipped packs)."""
+    """Paths of rules, runbooks, prices and state made relative to `base`; what does not exist there is looked for beside the package (shipped packs)."""
 
     def place(text: str) -> str:
         path = base / text
@@ -100,5 +100,6 @@ def resolved(settings: Settings, base: Path) -> Settings:
             "rules": tuple(place(p) for p in settings.rules),
             "runbooks": tuple(place(p) for p in settings.runbooks),
             "state_dir": str(base / settings.state_dir),
+            "cost": settings.cost.model_copy(update={"prices": str(base / settings.cost.prices)}) if settings.cost.prices else settings.cost,
         }
     )

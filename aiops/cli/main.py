@@ -7,7 +7,23 @@ from typing import Annotated
 import typer
 
 from aiops import __version__
-from aiops.cli import ask, autonomy, cases, definitions, drift, feedback, forecast, incidents, replay, report, review, run, runbook, score
+from aiops.cli import (
+    ask,
+    autonomy,
+    cases,
+    cost,
+    definitions,
+    drift,
+    feedback,
+    forecast,
+    incidents,
+    replay,
+    report,
+    review,
+    run,
+    runbook,
+    score,
+)
 
 app = typer.Typer(
     name="aiops",
@@ -47,6 +63,7 @@ app.command()(definitions.schema)
 app.command()(drift.drift)
 app.command()(score.score)
 app.command()(forecast.forecast)
+app.command()(cost.cost)
 app.command()(ask.why)
 app.command()(ask.approve)
 app.command()(ask.reject)

@@ -88,9 +88,25 @@ def _rates(usage: Usage, prices: PriceList, resource: Resource) -> Floats:
         if resource is Resource.EGRESS:
             return cloud.egress
         unit = {Resource.CPU: cloud.cpu, Resource.MEMORY: cloud.memory, Resource.GPU: cloud.gpu}[resource]
-        return unit * cloud.factor(c.node_type, c.purchase)
+        known = c.node_type or cloud.name not in averages
+        return unit * (cloud.factor(c.node_type, c.purchase) if known else averages[cloud.name])
+
+    averages = _averages(usage, prices)
 
     return np.array([rate(c) for c in usage.consumers], dtype=np.float64)
+
+
+def _averages(usage: Usage, prices: PriceList) -> dict[str, float]:
+    """For each cloud what its nodes cost against their capacity at unit prices: for consumers of whom nobody knows on which node they ran."""
+    paid: dict[str, float] = {}
+    listed: dict[str, float] = {}
+    for pool, counts in zip(usage.pools, usage.nodes, strict=False):
+        cloud = prices.cloud(pool.cloud)
+        node = cloud.node_types.get(pool.node_type)
+        count = float(np.nansum(counts))
+        paid[cloud.name] = paid.get(cloud.name, 0.0) + count * pool_hour(pool, cloud)
+        listed[cloud.name] = listed.get(cloud.name, 0.0) + count * (cloud.listed(node.cpu, node.memory, node.gpu) if node else cloud.listed(pool.cpu, pool.memory, pool.gpu))
+    return {name: paid[name] / listed[name] for name in paid if listed[name] > 0.0}
 
 
 def pool_hour(pool: Pool, cloud: CloudPrices) -> float:

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from aiops.settings.cost import CostSettings
 from aiops.settings.detection import QuietTimeSettings
 from aiops.settings.fields import Auth, Duration, Model, Span, Tls
 from aiops.settings.guards import AutonomySettings, FreezeSettings, GuardSettings, PauseSettings
@@ -32,6 +33,7 @@ __all__ = [
     "AutonomySettings",
     "CacheSettings",
     "ClusterSettings",
+    "CostSettings",
     "FreezeSettings",
     "GuardSettings",
     "IncidentSettings",
@@ -120,6 +122,7 @@ class Settings(BaseSettings):
     incidents: IncidentSettings = IncidentSettings()
     autonomy: AutonomySettings = AutonomySettings()
     report: ReportSettings = ReportSettings()
+    cost: CostSettings = CostSettings()
     retention: RetentionSettings = RetentionSettings()
     pause_file: str = ""
     """While this file exists nothing is written to any cluster: the switch that works without store or Slack."""
