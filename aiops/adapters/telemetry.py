@@ -12,7 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "polls": ("Polls by what came of them.", ("rule", "result")),
     "series_scored": ("Series that a detector judged.", ("rule",)),
-    "samples_dropped": ("Samples not judged: late, duplicate, or beyond the cap on series.", ("rule", "reason")),
+    "samples_dropped": ("Samples not judged: late, duplicate, of a series seen once, or without room.", ("rule", "reason")),
     "regime_changes": ("Alarms that ended because a new level had lasted long enough to be how things are.", ("rule",)),
     "signals": ("Claims by rule and state.", ("rule", "state")),
     "findings_damped": ("Alarms that were like one a person called no anomaly, and went no further.", ("rule",)),
@@ -45,7 +45,12 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "source_last_success_timestamp_seconds": ("When the source last gave a good answer.", ("source",)),
     "source_clock_skew_seconds": ("The source's clock less ours.", ("source",)),
     "circuit_open": ("1 while the circuit breaker of a dependency is open.", ("dependency",)),
-    "series": ("Series known, by rule and state (warming, ready, blind).", ("rule", "state")),
+    "series": ("Series by rule and state: warming, ready, blind, and shed, for which there is no room.", ("rule", "state")),
+    "series_held": ("Series that all rules keep, of detection.maximumSeriesTotal.", ()),
+    "rules_shed": ("Rules that were let go of because memory is short.", ()),
+    "memory_state": ("0: enough; 1: no new series are taken in; 2: rules are let go of.", ()),
+    "memory_used_bytes": ("Resident memory of this process.", ()),
+    "memory_limit_bytes": ("What it may have, by its control group, the machine or the settings; 0: unknown.", ()),
     "drift_psi": ("Population stability index of what a drift rule watches: of the feature that is farthest from its reference.", ("rule", "target_namespace", "target_name")),
     "rule_judged_timestamp_seconds": ("When a rule last judged at least one series.", ("rule",)),
     "backfilling": ("1 while a rule learns from its source's past.", ("rule",)),
@@ -106,6 +111,15 @@ class PrometheusTelemetry:
         """See the port."""
         metric = self._gauges[name]
         (metric.labels(**labels) if labels else metric).set(value)
+
+    def forget(self, name: str, **labels: str) -> None:
+        """See the port."""
+        for one, (_, names) in GAUGES.items():
+            if name in ("", one) and labels.keys() <= set(names):
+                for metric in self._gauges[one].collect():
+                    for sample in metric.samples:
+                        if labels.items() <= sample.labels.items():
+                            self._gauges[one].remove(*(sample.labels[label] for label in names))
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
         """See the port."""

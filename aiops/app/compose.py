@@ -45,14 +45,17 @@ from aiops.pipeline.flow_parts import FlowParts
 from aiops.pipeline.guarding import Guarding
 from aiops.pipeline.housekeeping import Housekeeping
 from aiops.pipeline.killswitch import LOOK_EVERY, ConfigMapKey, KillSwitch, SignalSwitch
+from aiops.pipeline.memory import MemoryPolicy, MemoryWatch
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.orders import Orders
 from aiops.pipeline.poller import Poller, Sources
+from aiops.pipeline.room import RoomPolicy
 from aiops.pipeline.storming import Storming
 from aiops.pipeline.triage import Triage
 from aiops.pipeline.watchfulness import Watchfulness, cluster_source
 from aiops.ports.clock import Clock
 from aiops.ports.cluster import ClusterView
+from aiops.ports.memory import Memory, NoMemory
 from aiops.ports.models import Snapshots
 from aiops.ports.notifier import Notifier
 from aiops.ports.schedule import Schedule
@@ -81,6 +84,7 @@ class Outside:
     acting: Hands
     rehearsal: Hands
     notifier: Notifier
+    memory: Memory = field(default_factory=NoMemory)
     skews: Mapping[str, Callable[[], float | None]] = field(default_factory=dict)
 
 
@@ -141,7 +145,7 @@ def assemble(
     incidents = settings.incidents
     policy = FlowPolicy(resolve_after=incidents.resolve_after, flap_window=incidents.flap_window, max_flaps=incidents.flap_limit)
     damping = Damping(o.store)
-    observer = Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry, damping, tuple(map(quiet_time, settings.quiet_times)))
+    observer = Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry, damping, tuple(map(quiet_time, settings.quiet_times)), room_policy(settings))
     flow = Flow(
         FlowParts(
             clock=o.clock, schedule=o.schedule, store=o.store, telemetry=o.telemetry, board=board,
@@ -152,6 +156,7 @@ def assemble(
             triage=Triage(board, o.store, policy), decider=decider, autonomy=autonomy, orders=orders,
             announcer=Announcer(routes, dry_run=dry_run, external_url=settings.web.external_url),
             courier=Courier(o.store, o.notifier, o.clock, o.telemetry), watch=watch, storming=storming,
+            memory=MemoryWatch(o.memory, observer, board, MemoryPolicy(settings.detection.memory_soft, settings.detection.memory_hard), o.telemetry),
             housekeeping=Housekeeping(o.store, o.clock, o.telemetry, settings.retention.model_dump()), views=o.views, dry_run=dry_run,
             paused=paused, tick=settings.tick, skews=o.skews,
         )
@@ -217,6 +222,12 @@ def kill_switch(settings: Settings, outside: Outside, signals: SignalSwitch | No
     return KillSwitch(
         outside.store, outside.clock, file=Path(settings.pause_file) if settings.pause_file else None, signals=signals, config_map=config_map,
     )
+
+
+def room_policy(settings: Settings) -> RoomPolicy:
+    """How many series there may be."""
+    d = settings.detection
+    return RoomPolicy(d.maximum_series, d.maximum_series_total, d.focus_series, d.series_ttl)
 
 
 def autonomy_policy(settings: Settings) -> AutonomyPolicy:

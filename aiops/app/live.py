@@ -19,6 +19,7 @@ from aiops.adapters.clock import SystemClock
 from aiops.adapters.dry_run import DryRunCache
 from aiops.adapters.dry_run_outside import DryRunOutbound, DryRunSilences
 from aiops.adapters.kubernetes import emit_event
+from aiops.adapters.memory import ProcessMemory
 from aiops.adapters.memory_notifier import MemoryNotifier
 from aiops.adapters.objects import CachedObjectSource
 from aiops.adapters.redis_cache import RedisCache
@@ -102,7 +103,7 @@ class Daemon:
         outside = Outside(
             clock=self.clock, schedule=schedule, store=store, telemetry=self.telemetry, snapshots=FileSnapshots(state / "snapshots", self.telemetry),
             sources=Sources(sources.metrics, sources.logs, objects), views=dict(clusters.informers), acting=acting, rehearsal=rehearsal,
-            notifier=_notifier(settings.slack), skews=sources.skews,
+            notifier=_notifier(settings.slack), memory=ProcessMemory(settings.detection.memory_limit), skews=sources.skews,
         )
         core = assemble(outside, settings, dry_run=not self.act, owner=owner, reload=self.reload, signals=self.signals)
         self.core = core

@@ -12,7 +12,7 @@ from aiops.definitions.objectives import objective_query
 from aiops.definitions.schema_detectors import BurnRateModel, specification
 from aiops.definitions.schema_rules import LogsModel, RuleModel
 from aiops.definitions.source_names import KUBERNETES, Meant, meant
-from aiops.domain.rule import Direction, LogQuery, MetricKind, MissingData, ObjectQuery, PromQuery, Query, Rule, TargetTemplate
+from aiops.domain.rule import Direction, LogQuery, MetricKind, MissingData, ObjectQuery, Priority, PromQuery, Query, Rule, TargetTemplate
 from aiops.domain.signal import Severity
 
 SOURCE_TYPES: Mapping[str, str] = {"query": "prometheus", "logs": "elasticsearch", "objects": KUBERNETES}
@@ -60,6 +60,8 @@ def compile_rule(model: RuleModel, source: str, file: str, line: int) -> Rule:
         expose=model.expose,
         forecast=model.forecast,
         waits_for_roll_outs=model.during_rollout == "hold" or (model.during_rollout is None and model.detector.type in LEARNED),
+        priority=Priority(model.priority),
+        max_series=model.maximum_series,
         file=file,
         line=line,
     )

@@ -123,6 +123,8 @@ class RuleModel(Model):
     summary: Summary = ""
     forecast: bool = Field(default=False, description="what it claims is still to come: once a run's verification found the level good, the claim alone keeps no incident open")
     expose: int = Field(default=0, ge=0, le=1000, description="of so many series score, expected value and bounds are metrics")
+    priority: Literal["low", "normal", "high"] = Field(default="normal", description="whose series give way first when there is no room for all")
+    maximum_series: int = Field(default=0, ge=0, le=1_000_000, description="so many series it may keep; 0: as detection.maximumSeries of the settings says")
     backfill: Duration | None = Field(
         default=None, description="a new rule first learns from so much of the past; default: 7d for fleet and focus, nothing for others"
     )

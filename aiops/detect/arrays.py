@@ -101,6 +101,11 @@ class Kept:
 
     _state: RowArrays
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one row."""
+        return self._state.bytes_each
+
     def forget(self, rows: Rows) -> None:
         """These rows will stand for other series: nothing is known of them, and nothing is told of it."""
         self._state.reset(rows)

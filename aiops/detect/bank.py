@@ -18,34 +18,43 @@ from typing import Any
 import numpy as np
 
 from aiops.detect.absence import counts_zero, mark, missing, release_old
-from aiops.detect.admission import admitted
+from aiops.detect.admission import admitted, too_large
 from aiops.detect.alarm import outside_dead_band
 from aiops.detect.arrays import Flags, Rows
+from aiops.detect.budget import Budget, Place
 from aiops.detect.contract import Scores, taken
 from aiops.detect.findings import Finding, Observed
 from aiops.detect.groups import Assessed, Versioned
 from aiops.detect.known import Known
 from aiops.detect.low_traffic import unlikely_count, unlikely_share
-from aiops.detect.telling import Untold, changes, firing, shown
+from aiops.detect.telling import Untold, changes, finding, firing, shown
 from aiops.domain.rule import Direction, MetricKind, Rule
 from aiops.domain.series import Floats, Labels, SampleBatch
+from aiops.domain.signal import SignalState
 
 MAX_SERIES = 10_000
 TTL = 6 * 3600.0
 """Seconds after which an absent series that claims nothing is forgotten."""
+SHED = "Shed"
+NO_ROOM = ("SeriesLimit", "AnswerTooLarge", SHED)
+"""Reasons for which series are not looked at though they are there."""
 _NONE: Rows = np.empty(0, dtype=np.int64)
 
 
 class RuleBank:
-    """State and judgement of one rule. `max_series`: beyond it new series are dropped and counted; `ttl` in seconds.
+    """State and judgement of one rule. `max_series`: beyond it new series are dropped and counted; `budget` is what all rules share; `ttl` in seconds.
 
     Raises ValueError if the rule's detector or its parameters are not usable.
     """
 
-    def __init__(self, rule: Rule, *, max_series: int = MAX_SERIES, ttl: float = TTL) -> None:
+    def __init__(self, rule: Rule, *, max_series: int = MAX_SERIES, budget: Budget | None = None, ttl: float = TTL) -> None:
         self.rule = rule
         self._ttl = ttl
-        self._known = Known(rule, max_series)
+        self._known = Known(rule)
+        self._place: Place = (budget or Budget(max_series)).place(rule, max_series)
+        self._shed = False
+        self.shed_memory = 0
+        """Bytes that were let go of."""
         self._untold = Untold()
         self._lock = threading.RLock()
 
@@ -58,8 +67,16 @@ class RuleBank:
             return self._observe(batch, volume, learn=learn and not batch.partial)
 
     def _observe(self, batch: SampleBatch, volume: Mapping[str, float] | None, *, learn: bool) -> Observed:
-        self._known.query = batch.query
         dropped: Counter[str] = Counter()
+        if self._shed:
+            # What it claimed is told to lapse, once; then nothing is known until it may begin anew.
+            lapsed = self._untold.again(self._known, set(), batch.at) if not batch.partial else ()
+            return Observed(tuple(lapsed), 0, {"warming": 0, "ready": 0, "blind": 0, "shed": len(batch)}, {SHED: len(batch)})
+        if too_large(self._place, batch):
+            # As if half an answer had come: nothing is said of what is not looked at.
+            dropped["AnswerTooLarge"] = len(batch)
+            batch = replace(batch, labels=(), times=np.empty(0), values=np.empty(0), partial=True)
+        self._known.query = batch.query
         judged: Assessed | None = None
         if self._known.group is not None:
             judged = self._known.group.assess(batch, learn=learn)
@@ -67,7 +84,7 @@ class RuleBank:
             dropped.update(judged.dropped or {})
         elif not (batch.labels or self._known.table.rows or self._untold):
             return self._nothing(partial=batch.partial)
-        rows, keep = admitted(self._known, batch, dropped)
+        rows, keep = admitted(self._known, self._place, batch, dropped)
         present, times = rows, batch.times[keep]
         accepted, values = self._known.intake.accept(rows, times, batch.values[keep], batch.at, dropped)
         rows, times = rows[accepted], times[accepted]
@@ -87,13 +104,14 @@ class RuleBank:
             findings += missing(self._known, batch.at, self._ttl)
             findings += self._untold.again(self._known, {f.series for f in findings}, batch.at)
             release_old(self._known, batch.at, self._ttl)
-        return Observed(tuple(findings), int(measured.sum()), self._known.states(), dict(dropped), judged.measures if judged is not None else ())
+        states = {**self._known.states(), "shed": sum(dropped[reason] for reason in NO_ROOM)}
+        return Observed(tuple(findings), int(measured.sum()), states, dict(dropped), judged.measures if judged is not None else ())
 
     def _nothing(self, *, partial: bool) -> Observed:
         """Of a rule that never saw a series, as most are whose system is not there. The detector may count polls."""
         if self._known.detector is not None:
             self._known.detector.score_and_learn(_NONE, np.empty(0), np.empty(0), learn=not partial)
-        return Observed((), 0, self._known.states(), {})
+        return Observed((), 0, {**self._known.states(), "shed": 0}, {})
 
     def teach(self, batch: SampleBatch, volume: Mapping[str, float] | None = None) -> None:
         """Learn from a past answer as `observe` would, and claim nothing. Answers come in order of time, before the first one that is observed."""
@@ -103,13 +121,41 @@ class RuleBank:
                     self._known.group.assess(batch, learn=not batch.partial)
                 return
             dropped: Counter[str] = Counter()
-            rows, keep = admitted(self._known, batch, dropped)
+            if self._shed or too_large(self._place, batch):
+                return
+            rows, keep = admitted(self._known, self._place, batch, dropped)
             accepted, values = self._known.intake.accept(rows, batch.times[keep], batch.values[keep], batch.at, dropped)
             rows, times = rows[accepted], batch.times[keep][accepted]
             measured = np.isfinite(values) & self._enough(rows, volume)
             self._known.recent.add(rows, times, values)
             rows, times, values = rows[measured], times[measured], values[measured]
             self._known.remember(rows, times, values, self._known.detector.score_and_learn(rows, times, values, learn=not batch.partial))
+
+    def move(self, rule: Rule, place: Place) -> None:
+        """Go on under a rule that judges the same, with another place."""
+        with self._lock:
+            self.rule, self._place = rule, place
+            place.settle(len(self._known.table))
+
+    def shed(self) -> None:
+        """Memory is short: all that was learned is let go, nothing is judged any more, and what was claimed lapses with the next answer."""
+        with self._lock:
+            rows = np.flatnonzero(self._known.alarms.firing).tolist()
+            lapsed = [finding(self._known, row, SignalState.EXPIRED, SHED) for row in rows]
+            self.shed_memory = self.memory
+            self._known, self._shed, self._untold = Known(self.rule), True, Untold()
+            self._untold.add(lapsed)
+            self._place.settle(0)
+
+    @property
+    def is_shed(self) -> bool:
+        """Whether it was let go of."""
+        return self._shed
+
+    @property
+    def memory(self) -> int:
+        """Bytes of what is known by series, names apart: a sum, not a measurement."""
+        return len(self._known.table) * self._known.bytes_each
 
     def firing(self) -> tuple[Finding, ...]:
         """What fires now, with fresh evidence."""
@@ -236,3 +282,4 @@ class RuleBank:
         new = self._known.restored(data)
         with self._lock:
             self._known = new
+            self._place.settle(len(new.table))

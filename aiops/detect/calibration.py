@@ -57,6 +57,11 @@ class Calibration:
             tops=Column(-1.0, np.float32, (2, KEPT)), level=Column(np.nan, np.float32), level_at=Column(-np.inf),
         )  # fmt: skip
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return self._state.bytes_each
+
     def cover(self, rows: Rows) -> None:
         """Make rows usable."""
         self._state.cover(rows)

@@ -52,6 +52,11 @@ class Detector(Protocol):
         """CamelCase code of what a breach means."""
         ...
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series, in bytes: what is kept by row."""
+        ...
+
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
         """Score first, then learn (unless told not to). Called once a poll, also when there is nothing to score.
 

@@ -32,7 +32,7 @@ class Observed:
     """One poll's outcome.
 
     `scored`: samples that were judged or learned from. `states`: how many known series are `warming`, `ready`, `blind` (absent or not
-    measured). `dropped`: samples that were not looked at, by reason. `measures`: for our own metrics.
+    measured), and how many of the answer are `shed`, since there is no room for them. `dropped`: samples that were not looked at, by reason. `measures`: for our own metrics.
     """
 
     findings: tuple[Finding, ...]

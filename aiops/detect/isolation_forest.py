@@ -61,6 +61,11 @@ class ResidualForest:
     def _fresh() -> RowArrays:
         return RowArrays(z=Column(0.0), average=Column(0.0))
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return self._state.bytes_each + self._recent.bytes_each
+
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
         """As the contract says; ready once the row has a median and the rule has a forest."""
         del times  # The order of samples is all it needs.

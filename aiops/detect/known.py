@@ -18,23 +18,28 @@ from aiops.detect.contract import Detector, Grouped, Scores
 from aiops.detect.groups import GroupDetector
 from aiops.detect.intake import Intake
 from aiops.detect.recent import Recent
-from aiops.detect.registry import build_detector, build_group
+from aiops.detect.registry import AT_ONCE, build_detector, build_group
 from aiops.detect.series_table import SeriesTable
+from aiops.detect.waiting import Waiting
 from aiops.domain.ids import make_id
 from aiops.domain.rule import MetricKind, ObjectQuery, Rule
 from aiops.domain.series import Floats
+
+WAITING = 10_000
+"""Series seen once that are remembered."""
 
 
 class Known:
     """All state of one rule; of `detector` and `group` one is None. Raises ValueError if the rule's detector or its parameters are not usable."""
 
-    def __init__(self, rule: Rule, max_series: int) -> None:
-        self.rule, self._max_series = rule, max_series
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
         # One of the two: a detector of numbers, or one that folds the answer into subjects and judges those.
         self.group = build_group(rule)
         self.detector = build_detector(rule) if self.group is None else None
         self.alarms = Alarms(hold=rule.hold, clear_hold=rule.clear_hold, every=rule.every)
-        self.table = SeriesTable(max_series)
+        self.table = SeriesTable()
+        self.patient, self.waiting = rule.detector.type not in AT_ONCE, Waiting(WAITING)
         # A subject's value is a level, whatever the series that it was made of are.
         self.intake = Intake(rule if self.group is None else replace(rule, kind=MetricKind.GAUGE))
         self.recent = Recent()
@@ -52,6 +57,12 @@ class Known:
             upper=Column(np.nan),
             judged_at=Column(np.nan),
         )
+
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series, its labels apart. What a group detector keeps of a subject is bounded by its parameters and not counted here."""
+        rooms = (self.alarms.bytes_each, self.intake.bytes_each, self.recent.bytes_each, self.state.bytes_each)
+        return sum(rooms) + (self.detector.bytes_each if self.detector is not None else 0)
 
     @property
     def learned(self) -> Detector | GroupDetector:
@@ -112,7 +123,7 @@ class Known:
         parts = {"state": self.state.used(), "alarms": self.alarms.used(), "intake": self.intake.used(), "recent": self.recent.used()}
         arrays = {f"{prefix}.{name}": array for prefix, columns in parts.items() for name, array in columns.items()}
         arrays["detector"] = np.frombuffer(self.learned.snapshot(), dtype=np.uint8)
-        return pack(arrays, {"key": self.key, "series": self.table.dump(), "query": self.query})
+        return pack(arrays, {"key": self.key, "series": self.table.dump(), "query": self.query, "waiting": self.waiting.dump()})
 
     def restored(self, data: bytes) -> Known:
         """What `snapshot` was taken of. Raises ValueError if the bytes are damaged or of another rule."""
@@ -120,7 +131,7 @@ class Known:
         if header.get("key") != self.key:
             raise ValueError(f"snapshot is not of rule {self.rule.name} as it is now")
         # Filled aside: a snapshot that fits by half must not leave half a state.
-        new = Known(self.rule, self._max_series)
+        new = Known(self.rule)
         try:
             new._fill(arrays, header)
         except (KeyError, TypeError, AttributeError) as error:
@@ -137,3 +148,4 @@ class Known:
         self.reserve()
         self.introduce(self.table.in_use().tolist())
         self.query = str(header.get("query", ""))
+        self.waiting.load(header.get("waiting", {}))

@@ -54,6 +54,11 @@ class LiveFleet:
         self._regimes = Regimes()
         self._alarms = RowArrays(calm=Column(0, np.int8), again=Column(False, np.bool_))
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return int(self._fleet.bytes_each) + self._regimes.bytes_each + self._alarms.bytes_each + (self._calibration.bytes_each if self._calibration else 0)
+
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
         """As the contract says; ready once there are 30 samples and, where a rate is asked for, a level. With a rate, new series lean on the others."""
         ok = np.isfinite(values)

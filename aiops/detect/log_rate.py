@@ -42,6 +42,11 @@ class LogErrorRate:
     def _fresh() -> RowArrays:
         return RowArrays(usual=Column(0.0), seen=Column(-1, np.int64))
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return self._state.bytes_each
+
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
         """As the contract says; `values` are counts."""
         del times

@@ -8,6 +8,7 @@ alarms, 60 without. Neighbours: `bank` introduces series by their labels, `calib
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ DOUBT = 30.0
 """Polls that no distance at all is worth when the usual one is averaged."""
 RECOVERED_SHARE = 0.8
 HUGE = 1e150
+ALONE = -1
+"""The group of rows that were never introduced."""
 
 
 class Peers:
@@ -53,19 +56,43 @@ class Peers:
             raise ValueError(f"peers: z ({z:g}) must be above 0 and scaleFloor ({scale_floor:g}) not below 0")
         self._by, self._z, self._floor, self._period, self._direction = tuple(by), z, scale_floor, false_alarms, direction
         self._calibration = Calibration(false_alarms) if false_alarms is not None else None
-        self._state, self._group = self._fresh(), RowArrays(group=Column(0, np.int64))
+        self._state, self._group = self._fresh(), RowArrays(group=Column(ALONE, np.int64))
         self._groups: dict[tuple[str, ...], int] = {}
+        self._keys: dict[int, tuple[str, ...]] = {}
+        self._members: Counter[int] = Counter()
+        self._next = 0
 
     @staticmethod
     def _fresh() -> RowArrays:
         return RowArrays(count=Column(0, np.int64), offset=Column(0.0), usual=Column(0.0), loud=Column(False, np.bool_))
+
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return self._state.bytes_each + self._group.bytes_each + (self._calibration.bytes_each if self._calibration else 0)
 
     def introduce(self, rows: Sequence[int], labels: Sequence[Labels]) -> None:
         """Which series stand behind rows; before the first `score_and_learn` with them. Rows never introduced are siblings of each other."""
         for row, one in zip(rows, labels, strict=True):
             key = tuple(one.get(name, "") for name in self._by)
             self._group.reserve(row + 1)
-            self._group["group"][row] = self._groups.setdefault(key, len(self._groups))
+            self._leave(row)
+            if key not in self._groups:
+                self._groups[key], self._keys[self._next] = self._next, key
+                self._next += 1
+            group = self._groups[key]
+            self._members[group] += 1
+            self._group["group"][row] = group
+
+    def _leave(self, row: int) -> None:
+        """A group without members is forgotten: names come and go without end."""
+        group = int(self._group["group"][row])
+        if group == ALONE:
+            return
+        self._group["group"][row] = ALONE
+        self._members[group] -= 1
+        if not self._members[group]:
+            del self._members[group], self._groups[self._keys.pop(group)]
 
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
         """As the contract says, but rows are judged with their siblings of the same batch; ready after 10 polls, while there are five of them."""
@@ -122,7 +149,9 @@ class Peers:
     def forget(self, rows: Rows) -> None:
         """These rows will stand for other series."""
         self._state.reset(rows)
-        self._group.reset(rows)
+        self._group.cover(rows)
+        for row in rows.tolist():
+            self._leave(row)
         if self._calibration:
             self._calibration.forget(rows)
 

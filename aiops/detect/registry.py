@@ -112,3 +112,5 @@ GROUP_BUILDERS: Mapping[str, Callable[[Rule], GroupDetector]] = {
     "burnRate": _burn_rate,
     "logTemplates": _log_templates,
 }
+AT_ONCE = frozenset({"threshold", "logErrorRate", *GROUP_BUILDERS})
+"""Detectors that judge a series from its first sample on, so it is taken in at once; for the others the first sample is worth nothing alone."""

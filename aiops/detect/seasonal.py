@@ -61,6 +61,11 @@ class SeasonalZ:
         self._buckets = Windows(BUCKET_LENGTH, int(np.ceil(season / bucket))) if season > 0.0 else None
         self._state = RowArrays(streak=Column(0, np.int64), stored_at=Column(-np.inf))
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return self._state.bytes_each + self._recent.bytes_each + (self._buckets.bytes_each if self._buckets is not None else 0)
+
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
         """As the contract says; ready once the window holds `minimum_samples`."""
         ok = np.isfinite(values)

@@ -1,6 +1,6 @@
 """Series to row numbers, once: labels are hashed the first time they are seen, afterwards a poll costs one dictionary look-up a series.
 
-Neighbours: `bank` owns one for each rule. Bounded: beyond `limit` series new ones are refused, and the caller counts them.
+Neighbours: `known` owns one for each rule, `admission` says who is added.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ _NO_ROWS: Rows = np.empty(0, dtype=np.int64)
 class SeriesTable:
     """Rows are reused after `release`."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._labels: list[Labels | None] = []
         self._ids: list[str] = []
         self._keys: list[tuple[tuple[str, str], ...]] = []
@@ -38,44 +37,37 @@ class SeriesTable:
         """Row numbers are below this."""
         return len(self._labels)
 
-    def intern(self, labels: Sequence[Labels]) -> tuple[Rows, list[int]]:
-        """Row of each label set (REFUSED where the table is full), and the rows that are new."""
+    def find(self, labels: Sequence[Labels]) -> Rows:
+        """Row of each label set, REFUSED where it is not known."""
         rows = np.empty(len(labels), dtype=np.int64)
-        new: list[int] = []
         by_object, held = self._by_object, self._labels
         for position, one in enumerate(labels):
             row = by_object.get(id(one))
             if row is None or held[row] is not one:
-                row = self._slow(one, new)
+                row = self._slow(one)
             rows[position] = row
-        return rows, new
+        return rows
 
-    def _slow(self, labels: Labels, new: list[int]) -> int:
-        key = label_key(labels)
-        row = self._by_key.get(key)
-        if row is None:
-            row = self._add(labels, key)
-            if row == REFUSED:
-                return row
-            new.append(row)
-        else:
+    def _slow(self, labels: Labels) -> int:
+        row = self._by_key.get(label_key(labels), REFUSED)
+        if row != REFUSED:
             self._by_object.pop(id(self._labels[row]), None)
             self._labels[row] = labels
-        self._by_object[id(labels)] = row
+            self._by_object[id(labels)] = row
         return row
 
-    def _add(self, labels: Labels, key: tuple[tuple[str, str], ...]) -> int:
-        if len(self._by_key) >= self._limit:
-            return REFUSED
+    def add(self, labels: Labels, series: str) -> int:
+        """The row of a series that is not known yet; `series` is its `series_id`."""
+        key = label_key(labels)
         if self._free:
             row = self._free.pop()
-            self._labels[row], self._ids[row], self._keys[row] = labels, series_id(labels), key
+            self._labels[row], self._ids[row], self._keys[row] = labels, series, key
         else:
             row = len(self._labels)
             self._labels.append(labels)
-            self._ids.append(series_id(labels))
+            self._ids.append(series)
             self._keys.append(key)
-        self._by_key[key] = row
+        self._by_key[key], self._by_object[id(labels)] = row, row
         self._used = None
         return row
 

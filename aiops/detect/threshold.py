@@ -38,6 +38,11 @@ class Threshold:
         self._critical = critical
         self._upper_side = upper_side
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return 0
+
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
         """Nothing is learned. The score is 1 at the level and rises by 1 for each level's size beyond it."""
         del times, learn

@@ -43,6 +43,11 @@ class Windows:
         self._state = RowArrays(ring=Column(np.inf, shape=(slots, length)), count=Column(0, np.int64, (slots,)))
         self._ordered: RowArrays | None = None
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one row; kept in order too, it is nearly twice that."""
+        return self._state.bytes_each + (self._ordered.bytes_each if self._ordered is not None else 0)
+
     def cover(self, rows: Rows) -> None:
         """Make rows usable."""
         self._state.cover(rows)

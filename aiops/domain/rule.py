@@ -43,6 +43,14 @@ class MissingData(StrEnum):
     SIGNAL = "signal"
 
 
+class Priority(StrEnum):
+    """Whose series give way when there is no room for all: low ones first."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 @dataclass(frozen=True, slots=True)
 class PromQuery:
     """An instant query, evaluated at each tick."""
@@ -135,6 +143,7 @@ class Rule:
     `waits_for_roll_outs`: what it claims while its target is being rolled out is held until that is over.
     `expose`: of so many series score, expected value and bounds are metrics of ours.
     `backfill`: so far back the source is asked before the rule first says anything.
+    `priority`, `max_series` (0: the settings' own number): how many series it may keep, and against whom.
     `minimum_volume` with `volume_query`: fewer events than that and the series is not judged.
     """
 
@@ -163,5 +172,7 @@ class Rule:
     expose: int = 0
     forecast: bool = False
     waits_for_roll_outs: bool = False
+    priority: Priority = Priority.NORMAL
+    max_series: int = 0
     file: str = ""
     line: int = 0

@@ -25,15 +25,13 @@ from aiops.domain.rule import Rule
 from aiops.domain.runbook import Runbook
 from aiops.domain.signal import Signal, SignalState
 from aiops.pipeline.autonomy import Notice
-from aiops.pipeline.damping import OVER
-from aiops.pipeline.damping import REASON as DAMPED
 from aiops.pipeline.explanations import Explanations
 from aiops.pipeline.feedback import said
 from aiops.pipeline.flow_parts import FlowParts
 from aiops.pipeline.housekeeping import AUTONOMY_EVERY, GAUGES_EVERY, PURGE_EVERY, SNAPSHOT_EVERY
 from aiops.pipeline.leftovers import Leftovers
+from aiops.pipeline.observe import TOLD
 from aiops.pipeline.orders import over
-from aiops.pipeline.quiet_times import QUIET
 from aiops.pipeline.references import References
 from aiops.pipeline.stage import Dropped, Passed
 from aiops.pipeline.transactions import Transactions
@@ -156,7 +154,8 @@ class Flow:
         p.telemetry.observe("judge", p.clock.monotonic() - asked, rule=rule.name)
         self._safely("references", lambda: self._references.keep(rule))
         self._safely("feedback", p.damping.keep)
-        claims, told = (observed.record, observed.decisions) if isinstance(observed, Passed) else (None, observed.decisions if observed.reason in (QUIET, DAMPED, OVER) else ())
+        claims = observed.record if isinstance(observed, Passed) else None
+        told = observed.decisions if claims is not None else tuple(d for d in observed.decisions if d.reason in TOLD)
         found = claims.signals if claims is not None else ()
         for signal in found:
             p.telemetry.count("signals", rule=rule.name, state=signal.state.value)
@@ -205,7 +204,8 @@ class Flow:
     def tick(self) -> None:
         """Each second: sight, incidents whose quiet has lasted, runs that are due, messages that wait."""
         p, now = self.parts, self.parts.clock.now()
-        self._take_sight((*p.watch.look(p.views, now), *p.storming.look(now)))
+        short, done = p.memory.look(now)
+        self._take_sight((*p.watch.look(p.views, now), *p.storming.look(now), *short), done)
         with self._lock:
             outcome = p.triage.tick(tuple(p.board), now)
             if outcome.triaged or outcome.decisions:

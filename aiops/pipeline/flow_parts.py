@@ -14,6 +14,7 @@ from aiops.pipeline.damping import Damping
 from aiops.pipeline.decide import Decider
 from aiops.pipeline.explaining import Explaining
 from aiops.pipeline.housekeeping import Housekeeping
+from aiops.pipeline.memory import MemoryWatch
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.orders import Orders
 from aiops.pipeline.poller import Poller
@@ -50,6 +51,7 @@ class FlowParts:
     courier: Courier
     watch: Watchfulness
     storming: Storming
+    memory: MemoryWatch
     housekeeping: Housekeeping
     views: Mapping[str, ClusterView]
     dry_run: bool

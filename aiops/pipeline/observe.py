@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 
 from aiops.correlate.topology import owner_of
-from aiops.detect.bank import RuleBank
-from aiops.detect.findings import Finding, Observed
-from aiops.detect.groups import Measure
+from aiops.detect.bank import NO_ROOM, RuleBank
+from aiops.detect.findings import Finding
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import ExpressionError, SourceError, StoreError, trimmed
 from aiops.domain.expression import Renderer
 from aiops.domain.ids import make_id
 from aiops.domain.redaction import redact_line
-from aiops.domain.rule import LogQuery, ObjectQuery, Rule
+from aiops.domain.rule import LogQuery, ObjectQuery, Priority, Rule
 from aiops.domain.series import Labels, SampleBatch
 from aiops.domain.signal import Signal, SignalKind, SignalState
 from aiops.domain.target import KINDS, TargetRef, valid_name
+from aiops.pipeline.accounts import ROOM_AGAIN, Accounts
 from aiops.pipeline.damping import OVER, REASON, Damping
 from aiops.pipeline.poller import Polled
 from aiops.pipeline.quiet_times import QUIET, QuietTime, quiet
+from aiops.pipeline.room import Room, RoomPolicy
 from aiops.pipeline.stage import Dropped, Passed
 from aiops.ports.cluster import ClusterView
 from aiops.ports.models import Snapshots
@@ -33,7 +33,8 @@ from aiops.ports.telemetry import Telemetry
 
 LOG_LINES = 5
 MAX_LABEL = 1024
-MAX_MEASURES = 100
+TOLD = frozenset({QUIET, REASON, OVER, ROOM_AGAIN, *NO_ROOM})
+"""Reasons that are stored though nothing was claimed."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Observer:
 
     def __init__(
         self, views: Mapping[str, ClusterView], logs: Mapping[str, LogSource], render: Renderer, snapshots: Snapshots, telemetry: Telemetry,
-        damping: Damping, quiet_times: Sequence[QuietTime] = (),
+        damping: Damping, quiet_times: Sequence[QuietTime] = (), room: RoomPolicy | None = None,
     ) -> None:
         self._views, self._logs, self._render, self._snapshots, self._telemetry = views, logs, render, snapshots, telemetry
         self._banks: dict[str, RuleBank] = {}
@@ -57,6 +58,8 @@ class Observer:
         self._targets: dict[tuple[str, str], TargetRef] = {}
         self._learning: set[str] = set()
         self._damping, self._quiet_times = damping, quiet_times
+        self.room = Room(room or RoomPolicy())
+        self._accounts = Accounts(telemetry, self.target, self.room.policy.ttl)
 
     def remember(self, signals: Iterable[Signal]) -> None:
         """Whom claims of our rules are about, after a restart or when nobody could take them."""
@@ -72,27 +75,44 @@ class Observer:
         for rule in rules:
             bank = self._banks.get(rule.name)
             if bank is None or identity(self._rules[rule.name]) != identity(rule):
-                bank = RuleBank(rule)
-                self._restore(rule, bank)
+                bank = self._new(rule)
                 new.add(rule.name)
+            else:
+                self.room.again(bank, rule)
             kept[rule.name] = bank
+        gone = self._rules.keys() - kept.keys()
         self._banks, self._rules = kept, {r.name: r for r in rules}
         self._learning = {name for name in self._learning if name in kept and name not in new}
         self._targets = {key: target for key, target in list(self._targets.items()) if key[0] in kept}
+        self.room.keep(rules)
+        for name in gone:
+            self._accounts.forget(name)
         return frozenset(new)
 
-    def _restore(self, rule: Rule, bank: RuleBank) -> None:
+    def banks(self) -> tuple[RuleBank, ...]:
+        """Of all rules in force."""
+        return tuple(self._banks.values())
+
+    def renew(self, name: str) -> None:
+        """A bank that was let go of begins anew, from its last snapshot if there is one."""
+        rule = self._rules.get(name)
+        if rule is not None:
+            self._banks[name] = self._new(rule)
+
+    def _new(self, rule: Rule) -> RuleBank:
+        bank = self.room.bank(rule)
         data = self._snapshots.load(snapshot_name(rule))
         if data is not None:
             try:
                 bank.restore(data)
             except ValueError:
                 self._telemetry.count("task_errors", task="restore")
+        return bank
 
     def save(self) -> None:
         """Snapshot every bank. Raises StoreError when a file cannot be written, after trying all."""
         failure: StoreError | None = None
-        for bank in [bank for name, bank in list(self._banks.items()) if name not in self._learning]:
+        for bank in [bank for name, bank in list(self._banks.items()) if name not in self._learning and not bank.is_shed]:
             try:
                 data = bank.snapshot()
                 self._telemetry.gauge("learned_bytes", len(data), rule=bank.rule.name)
@@ -134,10 +154,10 @@ class Observer:
             self._telemetry.gauge("rule_judged_timestamp_seconds", batch.at, rule=rule.name)
             return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason=QUIET, detail=now.names),))
         observed = bank.observe(batch, polled.volume, learn=not now.learning)
-        self._count(rule, observed, batch.at)
+        room = self._accounts.count(rule, observed, batch.at)
         sifted = self._damping.sift(rule, bank, observed.findings, batch.at)
         held = tuple(self._noted(rule, f, why, batch.at, passed=False) for f, why in sifted.dropped)
-        decisions = [*held, *(self._noted(rule, f, why, batch.at, passed=True) for f, why in sifted.noted)]
+        decisions = [*room, *held, *(self._noted(rule, f, why, batch.at, passed=True) for f, why in sifted.noted)]
         signals = []
         for finding in sifted.findings:
             signal, problem = self._signal(rule, finding, batch.at)
@@ -145,8 +165,8 @@ class Observer:
             reason = problem or finding.reason
             target = str(signal.target) if signal.target else ""
             decisions.append(Decision(batch.at, Stage.OBSERVE, rule.name, passed=True, reason=reason, detail=signal.summary, target=target))
-        if not signals and held:
-            return Dropped(held)
+        if not signals and (held or room):
+            return Dropped((*room, *held))
         if not signals:
             reason = "NoSeries" if len(batch) == 0 else "NothingChanged"
             return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason=reason),))
@@ -162,31 +182,6 @@ class Observer:
             self._targets.pop(key, None)
         reason = "UnlikeFeedback" if passed else REASON if finding.state is SignalState.FIRING else OVER
         return Decision(at, Stage.OBSERVE, rule.name, passed, reason, why, str(target or ""))
-
-    def _count(self, rule: Rule, observed: Observed, at: float) -> None:
-        """What came of one answer, for our own metrics."""
-        for state, count in observed.states.items():
-            self._telemetry.gauge("series", count, rule=rule.name, state=state)
-        if observed.states.get("ready"):
-            self._telemetry.gauge("rule_judged_timestamp_seconds", at, rule=rule.name)
-        if observed.scored:
-            self._telemetry.count("series_scored", observed.scored, rule=rule.name)
-        for reason, count in observed.dropped.items():
-            self._telemetry.count("samples_dropped", count, rule=rule.name, reason=reason)
-        self._measures(rule, observed.measures)
-        changes = sum(finding.reason == "RegimeChanged" for finding in observed.findings)
-        if changes:
-            self._telemetry.count("regime_changes", changes, rule=rule.name)
-
-    def _measures(self, rule: Rule, measures: Iterable[Measure]) -> None:
-        """What detectors measured, for our own metrics; of a bounded number of subjects."""
-        for measure in islice(measures, MAX_MEASURES):
-            target, _ = self.target(rule, measure.labels)
-            namespace, name = (target.namespace, target.name) if target is not None else ("", ", ".join(f"{k}={v}" for k, v in sorted(measure.labels.items())))
-            if measure.name == "drift_psi":
-                self._telemetry.gauge("drift_psi", measure.value, rule=rule.name, target_namespace=namespace, target_name=trimmed(name, 200))
-            elif measure.name == "slo_budget_left":
-                self._telemetry.gauge("slo_budget_left_ratio", measure.value, rule=rule.name, target_namespace=namespace, target_name=trimmed(name, 200))
 
     def bank(self, rule: str) -> RuleBank | None:
         """Of the rule in force of this name."""
@@ -284,7 +279,8 @@ class Observer:
 def identity(rule: Rule) -> tuple[object, ...]:
     """Everything that decides what a bank learns; compiled expressions count by their text."""
     query: object = (rule.query.kind, rule.query.value.text) if isinstance(rule.query, ObjectQuery) else repr(rule.query)
-    plain = dataclasses.replace(rule, query=LogQuery("", 0.0), description="", summary="", file="", line=0, target=None, backfill=0.0, expose=0, waits_for_roll_outs=False)
+    said = dataclasses.replace(rule, description="", summary="", file="", line=0, target=None, waits_for_roll_outs=False)
+    plain = dataclasses.replace(said, query=LogQuery("", 0.0), backfill=0.0, expose=0, priority=Priority.NORMAL, max_series=0)
     return (query, repr(plain))
 
 

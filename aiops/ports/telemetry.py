@@ -16,6 +16,10 @@ class Telemetry(Protocol):
         """Set a gauge."""
         ...
 
+    def forget(self, name: str, **labels: str) -> None:
+        """Take back the gauges of this name (empty: of any) that have all these labels; where none has, nothing happens."""
+        ...
+
     def observe(self, name: str, seconds: float, **labels: str) -> None:
         """Put a duration into a histogram (`aiops_<name>_seconds`)."""
         ...
@@ -28,6 +32,9 @@ class NullTelemetry:
         """Do nothing."""
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Do nothing."""
+
+    def forget(self, name: str, **labels: str) -> None:
         """Do nothing."""
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:

@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aiops.settings.cost import CostSettings
-from aiops.settings.detection import QuietTimeSettings
+from aiops.settings.detection import DetectionSettings, QuietTimeSettings
 from aiops.settings.fields import Auth, Duration, Model, Span, Tls
 from aiops.settings.guards import AutonomySettings, FreezeSettings, GuardSettings, PauseSettings
 from aiops.settings.outside import (
@@ -34,6 +34,7 @@ __all__ = [
     "CacheSettings",
     "ClusterSettings",
     "CostSettings",
+    "DetectionSettings",
     "FreezeSettings",
     "GuardSettings",
     "IncidentSettings",
@@ -117,6 +118,7 @@ class Settings(BaseSettings):
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     slack: SlackSettings = SlackSettings()
     web: WebSettings = WebSettings()
+    detection: DetectionSettings = DetectionSettings()
     quiet_times: tuple[QuietTimeSettings, ...] = ()
     guards: GuardSettings = GuardSettings()
     incidents: IncidentSettings = IncidentSettings()

@@ -27,7 +27,11 @@ from aiops.definitions.arguments import wanted
 from aiops.definitions.cel import VOCABULARIES
 from aiops.definitions.schema_detectors import DetectorModel
 from aiops.definitions.schema_export import text_of
+from aiops.detect.known import Known
+from aiops.detect.registry import BUILDERS, build_detector
 from aiops.domain.duration import format_duration
+from aiops.domain.rule import DetectorSpec, PromQuery, Rule
+from aiops.domain.signal import Severity
 from aiops.execution.actions.registry import SPECS
 from aiops.remediate.guardrails import FIXED, GUARDS
 from aiops.settings import Settings
@@ -224,6 +228,20 @@ DETECTOR_MEANINGS = {
 }
 
 
+def sizes() -> str:
+    """Bytes of one series under each detector that keeps state by row, at its defaults."""
+    rows: list[tuple[object, ...]] = []
+    for name in BUILDERS:
+        for parameters, words in ((NEEDED.get(name, {}), ""), *(((RATED, " with `falseAlarms`"),) if name in ("fleet", "focus", "peers") else ())):
+            rule = Rule(name, "", PromQuery(""), 60.0, DetectorSpec(name, parameters), Severity.WARNING)
+            rows.append((f"`{name}`{words}", build_detector(rule).bytes_each, Known(rule).bytes_each))
+    return table(("detector", "bytes of what it learns", "bytes in all, names apart"), rows)
+
+
+NEEDED: Mapping[str, Mapping[str, Any]] = {"threshold": {"above": 1.0}}
+RATED = {"false_alarms": 7 * 86400.0}
+
+
 def _json_type(schema: Mapping[str, Any]) -> str:
     options = [o for o in schema.get("anyOf", [schema]) if o.get("type") != "null"]
     first = options[0]
@@ -342,7 +360,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
 }
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "settings": settings, "detectors": detectors, "actions": actions, "vocabulary": vocabulary, "filters": template_filters,
-    "guards": guards, "metrics": metrics, "watched": watched, "demo": demo,
+    "guards": guards, "metrics": metrics, "watched": watched, "demo": demo, "sizes": sizes,
 }  # fmt: skip
 _SECTION = re.compile(r"(<!-- generated: ([a-z]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 

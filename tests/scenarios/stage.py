@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from aiops.adapters.dry_run import DryRunWriter
+from aiops.adapters.memory import StatedMemory
 from aiops.adapters.memory_cluster import MemoryCluster
 from aiops.adapters.memory_notifier import MemoryNotifier
 from aiops.adapters.memory_prometheus import MemoryPrometheus
@@ -161,6 +162,7 @@ class Stage:
         self.notifier = FlakyNotifier()
         self.reader = Watched(self.cluster.reader)
         self.snapshots = MemorySnapshots()
+        self.memory = StatedMemory(100.0 * 2**20, 1000.0 * 2**20)
         self.reloads: list[str] = []
         self.time.every("world", 1.0, self._second)
         self.core = self._compose()
@@ -184,7 +186,7 @@ class Stage:
         outside = Outside(
             clock=self.time, schedule=self.time, store=self.store, telemetry=NullTelemetry(), snapshots=self.snapshots,
             sources=Sources({"prometheus": self.metrics}, {}, {"kubernetes": CachedObjectSource(view, self.time)}),
-            views={"default": view}, acting=acting, rehearsal=rehearsal, notifier=self.notifier,
+            views={"default": view}, acting=acting, rehearsal=rehearsal, notifier=self.notifier, memory=self.memory,
         )
         core = assemble(outside, replay_settings(self.settings), dry_run=not self.act, owner="stage", reload=lambda: "")
         start(core, load_or_raise(self.settings))

@@ -54,3 +54,30 @@ def test_exposition_can_be_parsed_and_an_undeclared_name_is_refused() -> None:
     assert "aiops_query_seconds" in families
     with pytest.raises(KeyError):
         telemetry.count("invented")
+
+
+def test_gauges_of_what_is_gone_are_taken_back() -> None:
+    telemetry = PrometheusTelemetry()
+    for rule in ("a", "b"):
+        telemetry.gauge("drift_psi", 0.3, rule=rule, target_namespace="shop", target_name="x")
+        telemetry.gauge("drift_psi", 0.3, rule=rule, target_namespace="shop", target_name="y")
+        telemetry.gauge("series", 1, rule=rule, state="ready")
+    telemetry.gauge("rules_loaded", 2)
+
+    def left() -> list[str]:
+        return sorted(line for line in telemetry.render().decode().splitlines() if line.startswith(("aiops_drift", "aiops_series{", "aiops_rules_loaded")))
+
+    telemetry.forget("drift_psi", rule="a", target_namespace="shop", target_name="x")
+    telemetry.forget("drift_psi", rule="nobody")
+    assert [line.partition(" ")[0] for line in left()] == [
+        'aiops_drift_psi{rule="a",target_name="y",target_namespace="shop"}',
+        'aiops_drift_psi{rule="b",target_name="x",target_namespace="shop"}',
+        'aiops_drift_psi{rule="b",target_name="y",target_namespace="shop"}',
+        "aiops_rules_loaded",
+        'aiops_series{rule="a",state="ready"}',
+        'aiops_series{rule="b",state="ready"}',
+    ]
+    telemetry.forget("", rule="b")
+    assert [line.partition(" ")[0] for line in left()] == [
+        'aiops_drift_psi{rule="a",target_name="y",target_namespace="shop"}', "aiops_rules_loaded", 'aiops_series{rule="a",state="ready"}',
+    ]

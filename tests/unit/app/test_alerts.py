@@ -57,9 +57,11 @@ CASES: list[tuple[str, list[Any], list[Any]]] = [
     ("AiopsSourceDown", [of("source_up", 0.0, source="p")], [of("source_up", 1.0, source="p")]),
     (
         "AiopsSeriesDropped",
-        [of("samples_dropped_total", 0.0, 9.0, rule="r", reason="SeriesLimit")],
-        [of("samples_dropped_total", 0.0, 9.0, rule="r", reason="LateSample")],
+        [of("series", 9.0, rule="r", state="shed")],
+        [of("series", 0.0, rule="r", state="shed"), of("series", 9.0, rule="r", state="blind")],
     ),
+    ("AiopsMemoryShort", [of("memory_state", 1.0)], [of("memory_state", 0.0)]),
+    ("AiopsRulesShed", [of("rules_shed", 1.0)], [of("rules_shed", 0.0)]),
     ("AiopsReloadRefused", [of("config_last_reload_successful", 0.0)], [of("config_last_reload_successful", 1.0)]),
     ("AiopsPollsMissed", [of("schedule_missed_total", 0.0, 40.0, job="poll:r")], [of("schedule_missed_total", 7.0, job="poll:r")]),
 ]

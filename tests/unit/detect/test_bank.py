@@ -94,7 +94,7 @@ def test_what_is_not_finite_neither_fires_nor_clears(bad: float) -> None:
     assert told(run(RuleBank(rule()), [1, bad, bad])) == []
     seen = run(RuleBank(rule()), [11, bad, bad, 11])
     assert told(seen) == [(0, "firing", "ThresholdCrossed")]
-    assert seen[1].states == {"warming": 0, "ready": 0, "blind": 1}
+    assert seen[1].states == {"warming": 0, "ready": 0, "blind": 1, "shed": 0}
 
 
 def test_a_claim_that_cannot_be_seen_lapses_and_does_not_recover() -> None:
