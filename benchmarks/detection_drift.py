@@ -49,11 +49,11 @@ def timed(ask: Callable[[], Any], rounds: int) -> float:
 
 def ours(features: int, rounds: int = 5) -> float:
     """PSI, KL, JS and p of each feature, the reference fitted beforehand."""
-    from aiops.detect.population import NumericReference
+    from aiops.detect.population import NumericReference, measured
 
     before, now = populations(features)
     references = [NumericReference(column) for column in before]
-    return timed(lambda: [r.measure(column) for r, column in zip(references, now, strict=True)], rounds)
+    return timed(lambda: measured([r.counted(column) for r, column in zip(references, now, strict=True)]), rounds)
 
 
 def kolmogorov(features: int) -> float:

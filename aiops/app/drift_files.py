@@ -11,7 +11,7 @@ import numpy as np
 
 from aiops.adapters.tables import Column, Table, read_table
 from aiops.detect.feature_drift import Drifted, Judged, Levels, judge, overall
-from aiops.detect.population import CategoricalReference, Measured, NumericReference
+from aiops.detect.population import CategoricalReference, Counted, Measured, NumericReference, measured
 from aiops.domain.errors import DefinitionError, Problem
 
 IDENTIFIER_SHARE = 0.5
@@ -33,7 +33,7 @@ def compare_files(reference: Path, current: Path, *, features: Sequence[str] = (
     """Every column that both files have, or those named. Raises DefinitionError (a file or a name that cannot be used), OSError."""
     before, now = read_table(reference), read_table(current)
     names = _chosen(before, now, features)
-    measured: dict[str, Measured] = {}
+    counted: dict[str, Counted] = {}
     kinds: dict[str, str] = {}
     skipped: dict[str, str] = {}
     missing = {name: "the current file does not have it" for name in names if name not in now.columns}
@@ -45,12 +45,13 @@ def compare_files(reference: Path, current: Path, *, features: Sequence[str] = (
             skipped[name] = why
             continue
         try:
-            kinds[name], measured[name] = _measure(old, new, bins)
+            kinds[name], counted[name] = _counted(old, new, bins)
         except ValueError as error:
             skipped[name] = str(error)
     skipped |= {name: "the reference does not have it" for name in now.columns if name not in before.columns and not features}
-    judged = judge(measured, Levels())
-    rows = {name: _row(kinds[name], measured[name], judged[name]) for name in sorted(measured, key=lambda n: -measured[n].psi)}
+    found = dict(zip(counted, measured(list(counted.values())), strict=True))
+    judged = judge(found, Levels())
+    rows = {name: _row(kinds[name], found[name], judged[name]) for name in sorted(found, key=lambda n: -found[n].psi)}
     rows = {name: {"kind": "missing", "verdict": Drifted.CRITICAL.value, "reason": why} for name, why in missing.items()} | rows
     worst = overall([*(j.verdict for j in judged.values()), *(Drifted.CRITICAL for _ in missing)])
     return FileDrift(worst, {"file": before.path, "rows": before.rows}, {"file": now.path, "rows": now.rows}, rows, skipped)
@@ -82,11 +83,11 @@ def _rises(values: Any) -> bool:
     return len(values) >= 20 and bool(np.all(np.diff(values) > 0))
 
 
-def _measure(old: Column, new: Column, bins: int) -> tuple[str, Measured]:
+def _counted(old: Column, new: Column, bins: int) -> tuple[str, Counted]:
     """A column that is numbers in one file and names in the other is compared as names."""
     if old.numbers is not None and new.numbers is not None:
-        return "numeric", NumericReference(old.numbers, bins).measure(new.numbers)
-    return "categorical", CategoricalReference(old.as_names()).measure(new.as_names())
+        return "numeric", NumericReference(old.numbers, bins).counted(new.numbers)
+    return "categorical", CategoricalReference(old.as_names()).counted(new.as_names())
 
 
 def _row(kind: str, m: Measured, judged: Judged) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from aiops.detect.drift_verdict import NOTHING, Verdict, settled, verdict_of
 from aiops.detect.feature_drift import Levels
 from aiops.detect.groups import Assessed, Measure
 from aiops.detect.history import History, chosen, revived
-from aiops.detect.population import Measured
+from aiops.detect.population import Counted, measured
 from aiops.detect.reference import Cell, Reference, learned, loaded
 from aiops.domain.series import SampleBatch, series_id
 
@@ -141,20 +141,20 @@ class Drift:
             self._counted = at
 
     def _look(self, subject: str, now: float) -> Verdict:
-        features, used, measured, collecting = self._histories[subject], dict[str, Reference](), dict[str, Measured](), False
+        features, used, counted, collecting = self._histories[subject], dict[str, Reference](), dict[str, Counted](), False
         for name in list(features):
             history = features[name]
             # The newest cell's beginning may be `now` itself.
             cells = history.between(now - self._window, math.inf)[1]
             reference = self._rolling(history, now, cells) if self._mode == "rolling" else self._pinned(subject, name, history, now)
-            found = reference.measure(cells) if reference is not None else None
+            found = reference.counted(cells) if reference is not None else None
             if reference is not None and found is not None:
-                used[name], measured[name] = reference, found
+                used[name], counted[name] = reference, found
             collecting |= self._mode != "rolling" and history.version > 1 and history.fixed is None
             if not history.cells and history.fixed is None and now - history.seen > self._window + self._reference:
                 del features[name]
         # While a new reference is collected nothing is claimed, and what was claimed of the old one is over.
-        verdict = settled(now) if collecting else verdict_of(measured, self._levels, now)
+        verdict = settled(now) if collecting else verdict_of(dict(zip(counted, measured(list(counted.values())), strict=True)), self._levels, now)
         if self._mode == "rolling":
             for name, history in features.items():
                 history.fixed = used.get(name) if verdict.drifted else None

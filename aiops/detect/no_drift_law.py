@@ -16,6 +16,7 @@ allows. Neighbours: `population` and `reference` ask.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,7 +53,9 @@ def law(places: Counts, bins: int, ordered: int = 0) -> Law:
     plain = max(int(used.sum()) - 1, 1)
     if len(places) < MIN_WINDOWS * SHORTEST:
         return Law(1.0, float(plain), MIN_WINDOWS, 1.0, ordered)
-    memory, _ = _memory(places.astype(np.float64))
+    ridits, variance = _ridits(total[None, :ordered])
+    values = np.append(ridits[0] - 0.5, np.zeros(bins - ordered))[places] if ordered else places.astype(np.float64)
+    memory, certainty = _memory(values)
     length = int(max(SHORTEST, MEMORIES * memory, len(places) // MAX_WINDOWS))
     number = max(len(places) // length, MIN_WINDOWS)
     length = min(length, len(places) // number)
@@ -62,8 +65,7 @@ def law(places: Counts, bins: int, ordered: int = 0) -> Law:
     share = total[used] / len(places)
     away = (counts / shape[1] - counts.sum(axis=0) / (number * length)) / np.sqrt(share) * np.sqrt(length)
     found = _matched(away, plain, number, memory)
-    ridits, variance = _ridits(total, ordered)
-    return _ordered(found, ordered, np.append(ridits - 0.5, np.zeros(bins - ordered))[places], float(total[:ordered].sum()) * variance)
+    return _ordered(found, ordered, values, (memory, certainty), float(total[:ordered].sum() * variance[0])) if ordered else found
 
 
 def law_of_cells(cells: Floats, ordered: int = 0) -> Law:
@@ -86,27 +88,27 @@ def law_of_cells(cells: Floats, ordered: int = 0) -> Law:
     share = total[used] / total.sum()
     away = (counts / held - counts.sum(axis=0) / held.sum()) / np.sqrt(share) * np.sqrt(held)
     found = _matched(away, plain, number, max(memory * float(sizes.mean()), 1.0))
-    ridits, variance = _ridits(total, ordered)
-    return _ordered(found, ordered, cells[:, :ordered] @ (ridits - 0.5), float(total[:ordered].sum()) * variance)
-
-
-def _ridits(total: Floats | Counts, ordered: int) -> tuple[Floats, float]:
-    """Of each ordered bin the share of rows below it, half of its own counted; their mean over the rows is one half. And their variance over the rows."""
-    rows = total[:ordered].sum()
-    if not rows:
-        return np.full(ordered, 0.5), 0.0
-    share = total[:ordered] / rows
-    ridits = np.cumsum(share) - 0.5 * share
-    return ridits, float(share @ (ridits - 0.5) ** 2)
-
-
-def _ordered(found: Law, ordered: int, sums: Floats, plain: float) -> Law:
-    """With what the sums of departures (of each row or cell) say of the mean's variance; `plain`: what their squares would add up to were all rows independent."""
-    if not ordered or plain <= 0.0:
+    if not ordered:
         return found
-    memory, certainty = _memory(sums)
+    ridits, variance = _ridits(total[None, :ordered])
+    sums = cells[:, :ordered] @ (ridits[0] - 0.5)
+    return _ordered(found, ordered, sums, _memory(sums), float(total[:ordered].sum() * variance[0]))
+
+
+def _ridits(total: Floats | Counts) -> tuple[Floats, Floats]:
+    """Of each ordered bin, (features, bins), the share of rows below it, half of its own counted; their mean over the rows is one half. And their variance over the rows."""
+    share = total / np.maximum(total.sum(axis=1, keepdims=True), 1e-300)
+    ridits = np.cumsum(share, axis=1) - 0.5 * share
+    return ridits, np.sum(share * (ridits - 0.5) ** 2, axis=1)
+
+
+def _ordered(found: Law, ordered: int, sums: Floats, memory: tuple[float, float], plain: float) -> Law:
+    """With what the sums of departures (of each row or cell) say of the mean's variance; `plain`: what their squares would add up to were all rows independent."""
+    if plain <= 0.0:
+        return found
     # A variance that was estimated is too small by chance as often as too large, and lags cut off are missing: the mean of its reciprocal is made right.
-    inflation = memory * float(sums @ sums) / plain * (certainty / max(certainty - 1.0, 0.5))
+    time, certainty = memory
+    inflation = time * float(sums @ sums) / plain * (certainty / max(certainty - 1.0, 0.5))
     return replace(found, ordered=ordered, inflation=max(inflation, 1.0), certainty=max(certainty, 1.0))
 
 
@@ -130,43 +132,49 @@ def _memory(values: Floats) -> tuple[float, float]:
     power = float(centred @ centred)
     if power <= 1e-20 * max(float(values @ values), 1.0):  # constant, but for rounding
         return 1.0, len(values) / 3.0
-    transformed = np.fft.rfft(centred, 2 * len(centred))
-    found = np.fft.irfft(transformed * np.conj(transformed))[: len(centred) // 4] / power
+    lags = len(centred) // 4
+    # Padded by as many zeros as there are lags; a length of small factors is quick.
+    padded = 1 << (len(centred) + lags - 1).bit_length()
+    transformed = np.fft.rfft(centred, padded)
+    found = np.fft.irfft(transformed * np.conj(transformed), padded)[:lags] / power
     whole = max(len(found) - 1, 0) // 2 * 2
     pairs = found[1 : 1 + whole : 2] + found[2 : 2 + whole : 2]
     stop = int(np.argmax(pairs <= 0.0)) if (pairs <= 0.0).any() else len(pairs)
     return max(1.0 + 2.0 * float(pairs[:stop].sum()), 1.0), len(values) / (4.0 * stop + 3.0)
 
 
-def statistic(first: Counts, second: Counts) -> tuple[float, int]:
-    """Pearson's two-sample chi-square of counts and its degrees of freedom; bins empty on both sides do not count."""
-    used = (first + second) > 0
-    a, b = first[used].astype(np.float64), second[used].astype(np.float64)
-    if not a.sum() or not b.sum():
-        return 0.0, 0
-    ratio = np.sqrt(b.sum() / a.sum())
-    return float(np.sum((ratio * a - b / ratio) ** 2 / (a + b))), len(a) - 1
+def statistic(first: Counts, second: Counts) -> tuple[Floats, Counts]:
+    """Pearson's two-sample chi-square of counts, each (features, bins), and its degrees of freedom, each (features,); bins empty on both sides do not count."""
+    both = first + second
+    a, b = first.sum(axis=1), second.sum(axis=1)
+    known = (a > 0) & (b > 0)
+    ratio = np.sqrt(np.where(known, b, 1) / np.where(known, a, 1))[:, None]
+    value = np.sum((ratio * first - second / ratio) ** 2 / np.maximum(both, 1), axis=1)
+    return np.where(known, value, 0.0), np.where(known, np.sum(both > 0, axis=1) - 1, 0)
 
 
-def p_value(reference: Counts, current: Counts, chance: Law) -> float:
-    """The share of batches without drift that depart at least so far; counts over all bins, also empty ones. 1 where there is only one bin."""
+def p_values(reference: Counts, current: Counts, laws: Sequence[Law]) -> Floats:
+    """The share of batches without drift that depart at least so far; counts (features, bins), a law each. 1 where there is only one bin."""
     from scipy.special import fdtrc, stdtr  # deferred: scipy is heavy
 
-    value, freedom = statistic(reference, current)
-    if freedom < 1:
-        return 1.0
+    columns = np.array([(c.scale, c.freedom, c.windows, c.ordered, c.inflation, c.certainty) for c in laws], dtype=np.float64).reshape(-1, 6)
+    scale, freedom, windows, ordered, inflation, certainty = columns.T
+    value, degrees = statistic(reference, current)
+    some = np.maximum(degrees, 1)
     # Bins that only the batch fills (a new category) add their degrees: the reference could not show how they vary.
-    extra = freedom - int((reference > 0).sum()) + 1
-    free = chance.freedom + extra
-    any_way = float(fdtrc(free, (chance.windows - 1) * free, value / (chance.scale * free)))
-    rows, size = int(reference[: chance.ordered].sum()), int(current[: chance.ordered].sum())
-    ridits, variance = _ridits(reference, chance.ordered)
-    if variance <= 0.0 or not size:
-        return any_way
-    any_way = max(any_way, float(fdtrc(freedom, chance.certainty, value / (chance.inflation * freedom))))
-    moved = float(current[: chance.ordered] @ (ridits - 0.5)) / size
-    shift = 2.0 * float(stdtr(chance.certainty, -abs(moved) / np.sqrt(variance * chance.inflation * (1.0 / rows + 1.0 / size))))
-    return min(2.0 * min(any_way, shift), 1.0)
+    free = np.maximum(freedom + degrees - np.sum(reference > 0, axis=1) + 1, 1e-9)
+    any_way = fdtrc(free, (windows - 1) * free, value / (scale * free))
+    within = np.arange(reference.shape[1]) < ordered[:, None]
+    before, now = np.where(within, reference, 0), np.where(within, current, 0)
+    rows, size = before.sum(axis=1), now.sum(axis=1)
+    ridits, variance = _ridits(before)
+    asked = (variance > 0.0) & (size > 0)
+    bold = fdtrc(some, certainty, value / (inflation * some))
+    size, variance = np.maximum(size, 1), np.where(asked, variance, 1.0)
+    moved = np.abs(np.sum(now * (ridits - 0.5), axis=1)) / size
+    shift = 2.0 * stdtr(certainty, -moved / np.sqrt(variance * inflation * (1.0 / np.maximum(rows, 1) + 1.0 / size)))
+    p = np.where(asked, np.minimum(2.0 * np.minimum(np.maximum(any_way, bold), shift), 1.0), any_way)
+    return np.where(degrees < 1, 1.0, p)
 
 
 def holm(p_values: Floats, level: float) -> NDArray[np.bool_]:

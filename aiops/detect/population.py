@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.detect.divergence import divergence, quantile_edges
-from aiops.detect.no_drift_law import Law, law, p_value
+from aiops.detect.no_drift_law import Law, law, p_values
 from aiops.domain.series import Floats
 
 BINS = 10
@@ -65,14 +65,17 @@ class NumericReference:
 
     def count(self, values: Floats) -> Counts:
         """Rows in each bin, the missing ones last. Shape (bins + 1,). A few passes of comparison are faster than a search for each value."""
-        up_to = np.fromiter((np.count_nonzero(values <= edge) for edge in self._edges), np.int64, len(self._edges))
         missing = int(np.count_nonzero(np.isnan(values)))
-        held = np.diff(up_to, prepend=0, append=len(values) - missing)
-        return np.append(held, missing)
+        up_to = [0, *(int(np.count_nonzero(values <= edge)) for edge in self._edges), len(values) - missing]
+        return np.array([*(high - low for low, high in pairwise(up_to)), missing], dtype=np.int64)
+
+    def counted(self, values: Floats | Sequence[str | None]) -> Counted:
+        """A batch of at least one row beside the reference."""
+        return Counted(self.names, self._law, self.counts, self.count(np.asarray(values, dtype=np.float64)))
 
     def measure(self, values: Floats | Sequence[str | None]) -> Measured:
         """Compare a batch of at least one row."""
-        return measured(self.names, self._law, self.counts, self.count(np.asarray(values, dtype=np.float64)))
+        return measured([self.counted(values)])[0]
 
 
 class CategoricalReference:
@@ -96,27 +99,54 @@ class CategoricalReference:
         new = len(self.names) - 2
         return np.fromiter((self._rank.get(v, new) for v in values), np.int64, len(values))
 
+    def counted(self, values: Floats | Sequence[str | None]) -> Counted:
+        """A batch of at least one row beside the reference."""
+        counts = np.bincount(self._place([None if v is None else str(v) for v in values]), minlength=len(self.names))
+        return Counted(self.names, self._law, self.counts, counts)
+
     def measure(self, values: Floats | Sequence[str | None]) -> Measured:
         """Compare a batch of at least one row."""
-        counts = np.bincount(self._place([None if v is None else str(v) for v in values]), minlength=len(self.names))
-        return measured(self.names, self._law, self.counts, counts)
+        return measured([self.counted(values)])[0]
 
 
-def measured(names: tuple[str, ...], chance: Law, before: Counts, now: Counts) -> Measured:
-    """Two counts over the same bins (shape (bins,), named `names`); bins empty on both sides do not count."""
-    used = (before + now) > 0
-    reference, current = before[used], now[used]
-    found = {method: float(divergence(method, _smoothed(reference), _smoothed(current))[0]) for method in ("psi", "kl", "js")}
-    return Measured(
-        psi=found["psi"], kl=found["kl"], js=found["js"], p=p_value(before, now, chance), size=int(now.sum()),
-        reference_size=int(before.sum()), memory=chance.memory, bins=tuple(n for n, u in zip(names, used, strict=True) if u),
-        reference=tuple(map(int, reference)), current=tuple(map(int, current)),
-    )
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One feature's batch and its reference, counted in the same bins: shape (bins,), named `names`; `law`: what chance does."""
+
+    names: tuple[str, ...]
+    law: Law
+    before: Counts
+    now: Counts
 
 
-def _smoothed(counts: Counts) -> Floats:
-    """Shares, shape (1, bins), with half a count added to each bin, so that an empty one is a finite surprise."""
-    return np.asarray((counts + 0.5) / (counts.sum() + 0.5 * len(counts)))[None, :]
+def measured(counted: Sequence[Counted]) -> list[Measured]:
+    """All features of a batch at once; bins empty on both sides do not count."""
+    if not counted:
+        return []
+    width = max(len(c.names) for c in counted)
+    before, now = np.zeros((2, len(counted), width), dtype=np.int64)
+    for i, c in enumerate(counted):
+        before[i, : len(c.names)], now[i, : len(c.names)] = c.before, c.now
+    used = before + now > 0
+    p, q = _smoothed(before, used), _smoothed(now, used)
+    found = [divergence(method, p, q) for method in ("psi", "kl", "js")]
+    found += [p_values(before, now, [c.law for c in counted]), now.sum(axis=1), before.sum(axis=1)]
+    made = []
+    for i, (c, (psi, kl, js, chance, size, rows)) in enumerate(zip(counted, zip(*(column.tolist() for column in found), strict=True), strict=True)):
+        held = np.flatnonzero(used[i]).tolist()
+        old, new = before[i].tolist(), now[i].tolist()
+        made.append(
+            Measured(
+                psi, kl, js, chance, size, rows, c.law.memory, tuple([c.names[j] for j in held]), tuple([old[j] for j in held]), tuple([new[j] for j in held])
+            )
+        )
+    return made
+
+
+def _smoothed(counts: Counts, used: NDArray[np.bool_]) -> Floats:
+    """Shares, (features, bins), with half a count added to each bin that is used, so that an empty one is a finite surprise. Elsewhere 1: it departs by nothing."""
+    whole = counts.sum(axis=1, keepdims=True) + 0.5 * used.sum(axis=1, keepdims=True)
+    return np.where(used, (counts + 0.5) / np.maximum(whole, 0.5), 1.0)
 
 
 def spans(edges: Floats) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aiops.detect.divergence import quantile_edges
 from aiops.detect.no_drift_law import Law, law_of_cells
-from aiops.detect.population import MAX_CATEGORIES, NEW, OTHER, Measured, measured, spans
+from aiops.detect.population import MAX_CATEGORIES, NEW, OTHER, Counted, spans
 from aiops.domain.series import Floats
 
 Counts = NDArray[np.int64]
@@ -42,12 +42,12 @@ class Reference:
         """Rows counted."""
         return sum(self.counts)
 
-    def measure(self, cells: Sequence[Cell]) -> Measured | None:
-        """Compare what was seen since; None if there is nothing, or if the buckets are others now."""
+    def counted(self, cells: Sequence[Cell]) -> Counted | None:
+        """What was seen since, beside this; None if there is nothing, or if the buckets are others now."""
         now = self._count(cells)
         if now is None or not now.sum():
             return None
-        return measured(self.names, self.law, np.asarray(self.counts, dtype=np.int64), now)
+        return Counted(self.names, self.law, np.asarray(self.counts, dtype=np.int64), now)
 
     def _count(self, cells: Sequence[Cell]) -> Counts | None:
         if self.kind == "values":
