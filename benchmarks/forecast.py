@@ -4,12 +4,13 @@
 
 `--data DIR` has `m4_hourly_train.csv.gz` and `m4_hourly_test.csv.gz` (`unique_id,ds,y`); without it a made-up fleet is forecast, which says nothing about
 accuracy on real series. sMAPE is the mean of 200 · |y - f| / (|y| + |f|); MASE and MSIS (90 %) are scaled by the in-sample error of the daily naive forecast
-(Makridakis, Spiliotis, Assimakopoulos, Int. J. Forecasting 36, 2020). `--large N` forecasts N series of 30 days at 5 minutes for a day, each by itself.
+(Makridakis, Spiliotis, Assimakopoulos, Int. J. Forecasting 36, 2020). `--peers PYTHON`: an interpreter that has statsforecast and prophet, asked in the same run. `--large N` forecasts N series of 30 days at 5 minutes for a day, each by itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from aiops.adapters.long_table import read_long
 from aiops.forecast.fleet import Forecast, forecast
 from benchmarks.decode import resident
+from benchmarks.forecast_peers import EVERY, PEERS, ask
 
 Floats = NDArray[np.float64]
 DAY, HORIZON = 24, 48
@@ -73,15 +75,20 @@ def line(name: str, todo: Sequence[Case], make: Callable[[list[Floats]], list[Fo
     """Forecast, measure, print one row."""
     began = time.process_time()
     found = make([case.past for case in todo])
-    cpu = (time.process_time() - began) * 1000.0 / len(todo)
-    truth, mean, low, high = (np.array(each) for each in ([c.truth for c in todo], *zip(*((f.mean, f.low, f.high) for f in found), strict=True)))
-    scale = np.array([c.scale for c in todo])[:, None]
+    cpu = time.process_time() - began
+    models = ", ".join(sorted({f.model for f in found}))
+    row(f"{name} ({models})", todo, (np.array([f.mean for f in found]), np.array([f.low for f in found]), np.array([f.high for f in found])), cpu)
+
+
+def row(name: str, todo: Sequence[Case], found: tuple[Floats, Floats, Floats], cpu: float) -> None:
+    """What they are worth; each (series, horizon), `cpu` in seconds for all."""
+    truth, scale = np.array([c.truth for c in todo]), np.array([c.scale for c in todo])[:, None]
+    mean, low, high = found
     smape = (200.0 * np.abs(truth - mean) / (np.abs(truth) + np.abs(mean) + 1e-12)).mean()
     mase = (np.abs(truth - mean) / scale).mean()
     inside = 100.0 * ((truth >= low) & (truth <= high)).mean()
     msis = ((high - low + 20.0 * np.clip(low - truth, 0.0, None) + 20.0 * np.clip(truth - high, 0.0, None)) / scale).mean()
-    models = ", ".join(sorted({f.model for f in found}))
-    print(f"| {name} ({models}) | {smape:.2f} | {mase:.3f} | {inside:.1f} | {msis:.2f} | {cpu:.2f} |", flush=True)
+    print(f"| {name} | {smape:.2f} | {mase:.3f} | {inside:.1f} | {msis:.2f} | {cpu * 1000.0 / len(todo):.2f} |", flush=True)
 
 
 def large(count: int) -> None:
@@ -102,6 +109,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path)
     options.add_argument("--large", type=int, default=10_000)
+    options.add_argument("--peers", help="a Python interpreter that has statsforecast and prophet")
     given = options.parse_args()
     todo = cases(given.data)
     print(f"{len(todo)} series, {HORIZON} hours ahead\n\n| model | sMAPE | MASE | in the 90 % interval | MSIS | CPU ms a series |\n| --- | --- | --- | --- | --- | --- |")
@@ -109,6 +117,12 @@ def main() -> None:
     line("seasonal naive", todo, lambda past: [naive(each) for each in past])
     line("each series by itself", todo, lambda past: forecast(past, HORIZON, DAY, together=False))
     line("the fleet together", todo, lambda past: forecast(past, HORIZON, DAY))
+    for name in PEERS:
+        python = sys.executable if name.startswith("LightGBM") else given.peers
+        every = EVERY.get(name, 1)
+        some = todo[::every]
+        if python and (answer := ask(python, name, [case.past for case in some], HORIZON)):
+            row(f"{name}, one series in {every}" if every > 1 else name, some, *answer)
     large(given.large)
 
 
