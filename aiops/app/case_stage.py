@@ -42,6 +42,7 @@ from aiops.settings import Settings
 
 EPOCH = 1_767_225_600.0
 """2026-01-01T00:00:00Z: tests begin at a fixed time, so that what depends on the time of day is the same each run."""
+INDEX = "logs-test"
 AGED = 7 * 86400.0
 """Objects of a test are this old at its start, unless the test makes them during it: no release is fresh by accident."""
 
@@ -74,7 +75,11 @@ class CaseStage:
         self._time.every("cluster", 1.0, self._cluster.settle, first_after=1.0)
 
     def _compose(self, case: CaseModel, metrics: MemoryPrometheus, definitions: Definitions, settings: Settings) -> None:
-        view, logs = self._cluster.view(), MemoryLogs("elasticsearch", indices=("logs-test",))
+        view, logs = self._cluster.view(), MemoryLogs("elasticsearch", indices=(INDEX,), retention=30 * 86400.0)
+        for record in case.logs:
+            for at in record.times():
+                for _ in range(record.count):
+                    logs.add(EPOCH + at, record.message, record.fields, index=INDEX)
         rehearsal = rehearsal_on(self._cluster, self._time, settings)
         outside = Outside(
             clock=self._time, schedule=self._time, store=self.store, telemetry=NullTelemetry(), snapshots=MemorySnapshots(),

@@ -15,6 +15,7 @@ import msgspec
 from aiops.adapters.clock import SystemClock
 from aiops.adapters.store import open_store
 from aiops.app.whys import Why, explained
+from aiops.correlate.episodes import Episode, episodes
 from aiops.definitions.loader import Definitions
 from aiops.domain.command import Command, CommandKind
 from aiops.domain.decision import Decision
@@ -74,6 +75,10 @@ class Desk:
     def incidents(self, *, everything: bool, limit: int = 50) -> Sequence[Incident]:
         """Active ones, or the latest of all."""
         return self._store.incidents(limit=limit) if everything else list(self._store.active_incidents())[:limit]
+
+    def episodes(self, limit: int = 200) -> Sequence[Episode]:
+        """The latest incidents, those together that are likely one fault."""
+        return episodes(self._store.incidents(limit=limit))
 
     def incident(self, incident_id: str) -> IncidentFile:
         """All about one. Raises CommandError if there is none of this id."""

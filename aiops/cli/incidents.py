@@ -41,6 +41,26 @@ def list_(
 
 
 @app.command()
+def episodes(
+    config: ConfigOption = None,
+    output: OutputOption = Output.TEXT,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="latest incidents that are looked at")] = 200,
+) -> None:
+    """Incidents that began near and soon after one another, likely one fault: the likeliest origin first."""
+    with desk(config) as d:
+        found = tuple(reversed(d.episodes(limit)))
+    if output is Output.JSON:
+        print_json([{"at": e.at, "origins": [str(o) for o in e.origins], "incidents": [b.incident.id for b in e.beginnings]} for e in found])
+        return
+    table = Table("began", "incidents", "likeliest origin", "title", "then", box=None)
+    for e in found:
+        first, *others = e.beginnings
+        then = ", ".join(str(o) for o in e.origins if o != first.incident.target)
+        table.add_row(when(e.at), str(1 + len(others)), safe(first.incident.target or "none"), safe(first.incident.title), safe(then))
+    out.print(table)
+
+
+@app.command()
 def show(incident: str, config: ConfigOption = None, output: OutputOption = Output.TEXT) -> None:
     """One incident with its signals, decisions, runs and their journals."""
     with desk(config) as d:

@@ -5,6 +5,7 @@ Neighbours: `app.cases` runs them through the live pipeline in virtual time; `cl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -41,6 +42,32 @@ class SeriesModel(Model):
 
     series: str
     values: str
+
+
+class LogModel(Model):
+    """Log records: one at `at`, or one `every` so often until `until`; `count` of them at once."""
+
+    message: str = Field(max_length=10_000)
+    fields: dict[str, str] = Field(default_factory=dict, description="fields beside the message, as `kubernetes.labels.app: shop`")
+    at: Seconds = Field(default=0.0, json_schema_extra={"default": "0s"})
+    every: Seconds | None = None
+    until: Seconds | None = None
+    count: int = Field(default=1, ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LogModel:
+        if (self.every is None) != (self.until is None):
+            raise ValueError("every and until go together")
+        if self.every is not None and self.every < 1:
+            raise ValueError("every must be 1s or more")
+        return self
+
+    def times(self) -> Iterator[float]:
+        """Seconds after the test's start."""
+        at = self.at
+        while at <= (self.at if self.until is None else self.until):
+            yield at
+            at += self.every or 1.0
 
 
 class IncidentModel(Model):
@@ -186,6 +213,7 @@ class CaseModel(Model):
     act: bool = False
     interval: Seconds = Field(default=5.0, json_schema_extra={"default": "5s"})
     series: list[SeriesModel] = Field(default_factory=list)
+    logs: list[LogModel] = Field(default_factory=list)
     objects: list[dict[str, Any]] = Field(default_factory=list)
     caches: dict[str, list[str]] = Field(default_factory=dict, description="caches by name, each with its keys")
     changes: list[ChangeModel] = Field(default_factory=list)

@@ -6,6 +6,7 @@ goes. Source: He, Zhu, Zheng, Lyu, "Drain: An Online Log Parsing Approach with F
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +14,11 @@ ANY = "<*>"
 DEPTH, CHILDREN, TEMPLATES = 3, 50, 500
 """Words that choose the leaf; children a node; templates kept."""
 WORDS, CHARACTERS = 40, 40
+_DIGITS = re.compile(r"\d+")
 SIMILAR = 0.5
-"""A line belongs to a template if this share of its words is the same; words with a digit always are."""
+"""A line belongs to a template if this share of its words is the same, of those that do not vary in both."""
+FEW_DIGITS = 4
+"""A word of which less than one character in so many is a digit varies in its digits alone, as the line of code in `Client#37`; others vary wholly."""
 
 
 class Drain:
@@ -38,7 +42,12 @@ class Drain:
         best, most = None, -1.0
         for number in self._leaves.get(path, ()):
             template = self._templates[number]
-            alike = sum(a == b for a, b in zip(template, words, strict=True)) / max(len(words), 1)
+            same = varying = 0
+            for a, b in zip(template, words, strict=True):
+                varying += a == b == ANY
+                same += a == b
+            # What varies on both sides says nothing about how alike they are.
+            alike = (same - varying) / (len(words) - varying) if len(words) > varying else 1.0
             if alike > most:
                 best, most = number, alike
         if best is not None and (most >= SIMILAR or not words):
@@ -104,5 +113,12 @@ class Drain:
 
 
 def masked(line: str) -> list[str]:
-    """Its first words; those that hold a digit vary."""
-    return [ANY if any(c.isdigit() for c in word) else word[:CHARACTERS] for word in line[: WORDS * CHARACTERS].split()[:WORDS]]
+    """Its first words; numbers, and words that are numbers for a good part, vary."""
+    return [_masked(word) for word in line[: WORDS * CHARACTERS].split()[:WORDS]]
+
+
+def _masked(word: str) -> str:
+    digits = sum(c.isdigit() for c in word)
+    if not digits:
+        return word[:CHARACTERS]
+    return ANY if digits * FEW_DIGITS > len(word) else _DIGITS.sub(ANY, word)[:CHARACTERS]

@@ -19,10 +19,11 @@ from aiops.detect.drain import Drain, masked
 from aiops.detect.groups import Assessed
 from aiops.detect.log_rate import LogErrorRate
 from aiops.domain.redaction import redact_line
+from aiops.domain.rule import LINE_LABEL
 from aiops.domain.series import SampleBatch, series_id
 
-TEXT, TEMPLATE = "aiops_line", "template"
-"""Labels: of an answer's series, the line; of a subject, the template."""
+TEMPLATE = "template"
+"""The label of a subject that holds its template."""
 SUBJECTS = 2000
 SAMPLES, SAMPLE = 3, 300
 NAME = 200
@@ -95,7 +96,7 @@ class LogTemplates:
         """Lines by subject; sorted first, so that their order in the answer does not matter."""
         counts: dict[str, int] = {}
         dropped: dict[str, int] = {}
-        lines = sorted((labels.get(TEXT, ""), sorted((k, v) for k, v in labels.items() if k not in (TEXT, "__name__"))) for labels in batch.labels)
+        lines = sorted((labels.get(LINE_LABEL, ""), sorted((k, v) for k, v in labels.items() if k not in (LINE_LABEL, "__name__"))) for labels in batch.labels)
         for text, group in lines:
             line = redact_line(text)
             number, new, gone = self._drain.add(line)

@@ -110,6 +110,8 @@ class TargetTemplate:
     owner: bool = False
 
 
+LINE_LABEL = "aiops_line"
+"""The label that holds the text where each series of an answer is one log line."""
 OBJECTIVE_LABEL = "aiops_events"
 """The label by which an objective's answer says what a series counts: `bad 1h`, `total 1h`, `covered 1h`."""
 COVERED = 12

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aiops.detect.log_templates import TEXT
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import SourceError
-from aiops.domain.rule import LogQuery, ObjectQuery, PromQuery, Rule
+from aiops.domain.rule import LINE_LABEL, LogQuery, ObjectQuery, PromQuery, Rule
 from aiops.domain.series import Labels, SampleBatch, series_id
 from aiops.pipeline.stage import Dropped, Passed
 from aiops.ports.clock import Clock
@@ -75,7 +74,7 @@ class Poller:
     def _lines(self, rule: Rule, query: LogQuery, now: float) -> SampleBatch:
         """Records of the window, one series each: the text and the fields it is grouped by are its labels."""
         found = self._sources.logs[rule.source].samples(query, now - query.window, now, query.lines)
-        labels = tuple({TEXT: line.text, **{f: line.fields[f] for f in query.group_by if f in line.fields}} for line in found)
+        labels = tuple({LINE_LABEL: line.text, **{f: line.fields[f] for f in query.group_by if f in line.fields}} for line in found)
         return SampleBatch(rule.source, str(query), now, labels, np.full(len(found), now), np.ones(len(found)))
 
     def _volume(self, rule: Rule, batch: SampleBatch, now: float) -> Mapping[str, float] | None:

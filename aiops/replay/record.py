@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiops.domain.rule import LogQuery, Rule
-from aiops.domain.series import SeriesRange, series_id
+from aiops.domain.redaction import redact_line
+from aiops.domain.rule import LINE_LABEL, LogQuery, Rule
+from aiops.domain.series import LogLine, SeriesRange, series_id
 from aiops.ports.cluster import ClusterView
 from aiops.ports.sources import LogSource, RawSource
 from aiops.replay.bundle import Bundle, ClusterChange, LogAnswer, Manifest
@@ -20,13 +21,42 @@ RECORDED_KINDS = (
     "Namespace", "Node", "Deployment", "StatefulSet", "ReplicaSet", "Pod", "HorizontalPodAutoscaler", "PodDisruptionBudget", "ConfigMap",
 )
 
+MAX_LINE = 2000
+"""Characters of a log line that are kept: more than its template is made of."""
+
 
 def query_key(query: LogQuery) -> str:
     """The identity of a log query in a bundle: everything that decides its answer."""
-    return repr((
+    parts = (
         query.index, query.window, sorted(query.where.items()), sorted(query.exclude.items()), query.phrase, query.group_by,
         query.time_field, query.message_field,
-    ))
+    )  # fmt: skip
+    return repr((*parts, query.lines) if query.lines else parts)
+
+
+def lines_answer(query: LogQuery, at: float, lines: Iterable[LogLine]) -> LogAnswer:
+    """Lines as a recording holds them: one series each, without credentials, as long as templates need them."""
+    labels = tuple({LINE_LABEL: redact_line(line.text)[:MAX_LINE], **{f: line.fields[f] for f in query.group_by if f in line.fields}} for line in lines)
+    return LogAnswer(at, query_key(query), labels, (1.0,) * len(labels))
+
+
+def log_answers(rules: Sequence[Rule], logs: LogSource, span: tuple[float, float]) -> list[LogAnswer]:
+    """What rules of this source were or would have been answered from start to end, as often as each asks."""
+    answers: list[LogAnswer] = []
+    for rule in rules:
+        if isinstance(rule.query, LogQuery) and rule.source == logs.name:
+            at, end = span
+            while at <= end:
+                answers.append(_answer(logs, rule.query, at))
+                at += rule.every
+    return answers
+
+
+def _answer(logs: LogSource, query: LogQuery, at: float) -> LogAnswer:
+    if query.lines:
+        return lines_answer(query, at, logs.samples(query, at - query.window, at, query.lines))
+    batch = logs.counts(query, at)
+    return LogAnswer(at, query_key(query), tuple(batch.labels), tuple(batch.values.tolist()))
 
 
 @dataclass
@@ -72,15 +102,7 @@ def collect(
     for selector in sorted(set(selectors)):
         for one in metrics.samples(selector, start - lookback, end).series:
             series.setdefault(series_id(one.labels), one)
-    answers: list[LogAnswer] = []
-    if logs is not None:
-        for rule in rules:
-            if isinstance(rule.query, LogQuery) and rule.source == logs.name:
-                at = start
-                while at <= end:
-                    batch = logs.counts(rule.query, at)
-                    answers.append(LogAnswer(at, query_key(rule.query), tuple(batch.labels), tuple(batch.values.tolist())))
-                    at += rule.every
+    answers = log_answers(rules, logs, span) if logs is not None else []
     manifest = Manifest(
         description, start, end, lookback, cluster, metrics.name, logs.name if logs else "",
         len(series), sum(len(s.times) for s in series.values()), len(recorder.changes),

@@ -50,7 +50,7 @@ def config(tmp_path: Path) -> str:
 
 
 READING = [
-    ["incidents", "list"], ["incidents", "list", "--all"], ["incidents", "show", "inc-1"], ["why", "shop/deployment/checkout"], ["review", "list"],
+    ["incidents", "list"], ["incidents", "list", "--all"], ["incidents", "episodes"], ["incidents", "show", "inc-1"], ["why", "shop/deployment/checkout"], ["review", "list"],
     ["autonomy", "list"], ["report"], ["report", "--since", "7d"], ["feedback", "list"],
 ]
 

@@ -7,17 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aiops.adapters.memory_logs import MemoryLogs
 from aiops.adapters.memory_prometheus import MemoryPrometheus
 from aiops.adapters.memory_prometheus.store import MemorySeriesStore
 from aiops.adapters.recorded import RecordedLogs, load_series
 from aiops.app.config import read_settings
 from aiops.app.narrate import Line, Summary
 from aiops.app.replays import DEMO_BUNDLE, open_replay
-from aiops.domain.errors import SourceRejectedError
-from aiops.domain.rule import LogQuery
+from aiops.domain.errors import SourceRejectedError, SourceUnavailableError
+from aiops.domain.rule import DetectorSpec, LogQuery, Rule
 from aiops.domain.series import SeriesRange
+from aiops.domain.signal import Severity
 from aiops.replay.bundle import Bundle, BundleError, LogAnswer, Manifest, write_bundle
-from aiops.replay.record import query_key
+from aiops.replay.record import log_answers, query_key
 
 QUERY = LogQuery("logs-*", 60.0)
 
@@ -62,3 +64,20 @@ def test_the_shipped_recording_tells_the_same_story_each_time_and_writes_nothing
     assert [row["would do"] for row in summary.rows] == ["scale-out"]
     assert {line.stage for line in lines} >= {"signal", "incident", "plan", "act", "outcome", "announce"}
     assert any("+" in line.body and "replicas" in line.body for line in lines if line.stage == "act")
+
+
+def test_lines_are_recorded_without_credentials_and_a_pause_is_no_silence() -> None:
+    query = LogQuery("logs", 30.0, group_by=("app",), lines=10)
+    logs = MemoryLogs("logs")
+    logs.add(5.0, "login of ann failed, password=hunter2", {"app": "a", "node": "n"})
+    logs.add(7.0, "login of bob failed")
+    rule = Rule("r", "logs", query, 30.0, DetectorSpec("logTemplates"), Severity.WARNING)
+    answers = log_answers([rule], logs, (10.0, 40.0))
+    assert "hunter2" not in str(answers)
+    played = RecordedLogs("logs", answers, query_key)
+    found = played.samples(query, -20.0, 10.0, 10)
+    assert [(line.text, dict(line.fields)) for line in found] == [("login of ann failed, password=[redacted]", {"app": "a"}), ("login of bob failed", {})]
+    assert played.samples(query, 10.0, 40.0, 10) == ()
+    with pytest.raises(SourceUnavailableError, match="NotRecorded"):
+        played.samples(query, 100.0, 130.0, 10)
+    assert played.samples(LogQuery("others", 30.0, lines=10), 10.0, 40.0, 10) == ()
