@@ -6,18 +6,16 @@ One causal pass, one setting for all series. Neighbours: `nab`, `smd` have the r
 from __future__ import annotations
 
 import json
-import lzma
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops.adapters.tables import TimedTable, read_timed
+from aiops.adapters.timed_tables import read_timed
 from aiops.detect.scoring import Profile, score_series, score_table
 from benchmarks import nab, smd
 from benchmarks.detection_report import Context, Report
@@ -112,7 +110,7 @@ def smd_rows(folder: Path, told: Callable[[str], None]) -> list[SmdRow]:
     tables, labels = {}, {}
     for path in sorted(folder.glob("machine-*.csv*")):
         name = path.name.split(".")[0]
-        tables[name] = _table(path)
+        tables[name] = read_timed(path)
         labels[name] = read_timed_labels(next(p for p in (folder / "labels").glob(f"{name}.csv*")))
     rows = sum(len(t.times) for t in tables.values())
 
@@ -130,15 +128,6 @@ def smd_rows(folder: Path, told: Callable[[str], None]) -> list[SmdRow]:
         row("fleet (without forest)", lambda values, _: score_table(values, profile=Profile.FLEET)),
         row("focus (with forest)", lambda values, _: score_table(values, profile=Profile.FOCUS)),
     ]
-
-
-def _table(path: Path) -> TimedTable:
-    if path.suffix != ".xz":
-        return read_timed(path)
-    with TemporaryDirectory() as folder:
-        plain = Path(folder) / path.stem
-        plain.write_bytes(lzma.decompress(path.read_bytes()))
-        return read_timed(plain)
 
 
 def read_timed_labels(path: Path) -> NDArray[np.int64]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aiops.adapters.tables import column_of, csv_of, times_of
+from aiops.adapters.tables import column_of, csv_of
+from aiops.adapters.timed_tables import times_of
 from aiops.domain.errors import DefinitionError, Problem
 from aiops.domain.series import Floats
 

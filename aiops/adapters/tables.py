@@ -5,7 +5,7 @@ Neighbours: `app.drift_files` compares two of them. pyarrow reads both formats a
 
 from __future__ import annotations
 
-import math
+import lzma
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,80 +99,27 @@ def _line(text: str) -> int:
 
 
 def csv_of(path: Path, *, texts: Sequence[str], missing: Sequence[str] | None = None) -> Any:
-    """A CSV as pyarrow reads it: the columns `texts` as they are written, `missing` the words for nothing (None: pyarrow's). Raises DefinitionError, OSError."""
+    """A CSV, plain, gz or xz, as pyarrow reads it: the columns `texts` as they are written, `missing` the words for nothing (None: pyarrow's).
+
+    Raises DefinitionError, OSError if the file cannot be opened.
+    """
     import pyarrow as pa  # deferred, see above
     from pyarrow import csv
 
     options = csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string()), null_values=missing, strings_can_be_null=True)
     try:
-        return csv.read_csv(path, read_options=csv.ReadOptions(use_threads=False), convert_options=options)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+        source = pa.BufferReader(lzma.decompress(path.read_bytes())) if path.suffix.lower() == ".xz" else path
+        table = csv.read_csv(source, read_options=csv.ReadOptions(use_threads=False), convert_options=options)
+        names = table.column_names
+    except UnicodeDecodeError as error:
+        raise DefinitionError((Problem(str(path), 1, "header", "a name is not UTF-8; convert the file"),)) from error
+    except (pa.ArrowException, lzma.LZMAError) as error:
         raise DefinitionError((Problem(str(path), _line(str(error)), "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
-
-
-@dataclass(frozen=True, slots=True)
-class TimedTable:
-    """`stamps` as they were written, `times` in Unix seconds, `values` (rows, columns) with NaN for what is missing."""
-
-    path: str
-    header: tuple[str, ...]
-    stamps: tuple[str, ...]
-    times: Floats
-    values: Floats
-
-
-def read_timed(path: Path) -> TimedTable:
-    """A CSV whose column `timestamp` (ISO 8601, taken for UTC, or Unix seconds) stands beside columns of numbers. Raises DefinitionError, OSError."""
-    import pyarrow as pa  # deferred, see above
-
-    table = csv_of(path, texts=("timestamp",))
-    names = tuple(n for n in table.column_names if n != "timestamp")
-    if "timestamp" not in table.column_names or not names:
-        raise DefinitionError((Problem(str(path), 1, "header", f"needs `timestamp` and at least one column of numbers; it has: {', '.join(table.column_names)}"),))
-    columns = [column_of(pa, name, table.column(name)) for name in names]
-    if wrong := [c.name for c in columns if c.numbers is None]:
-        raise DefinitionError(tuple(Problem(str(path), 1, name, "a column of numbers is needed here; leave out what is none") for name in wrong))
-    stamps = table.column("timestamp").to_pylist()
-    values = np.stack([c.numbers for c in columns if c.numbers is not None], axis=1)
-    return TimedTable(str(path), names, tuple(str(s) for s in stamps), times_of(path, table.column("timestamp")), values)
-
-
-def times_of(path: Path, stamps: Any, name: str = "timestamp") -> Floats:
-    """Unix seconds of a column of text, all numbers or all ISO 8601. Raises DefinitionError naming the line."""
-    import pyarrow as pa  # deferred, see above
-
-    if (found := _seconds(pa, stamps)) is not None:
-        return found
-    for line, stamp in enumerate(stamps.to_pylist(), start=2):
-        if stamp is None or _seconds(pa, pa.chunked_array([[stamp]], pa.string())) is None:
-            message = f"{trimmed(str(stamp), 40)!r} is no time; write 2026-01-31 23:59:00 (UTC) or Unix seconds"
-            raise DefinitionError((Problem(str(path), line, name, message),))
-    raise DefinitionError((Problem(str(path), 2, name, "times of one file must be written alike"),))
-
-
-def _seconds(pa: Any, stamps: Any) -> Floats | None:
-    """None if not all are times of one kind."""
-    kinds = (pa.float64(), pa.timestamp("us"), pa.timestamp("us", tz="UTC"))
-    for kind in kinds:
-        try:
-            read = stamps.cast(kind)
-            numbers = read if kind == kinds[0] else read.cast(pa.int64())
-        except pa.ArrowException:
-            continue
-        found = np.asarray(numbers.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-        if np.isfinite(found).all():
-            return found if kind == kinds[0] else found / 1e6
-    return None
-
-
-def write_scored(path: Path, table: TimedTable, scores: Floats) -> None:
-    """The table with a column `anomaly_score` more; folders are made. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [",".join(_quoted(name) for name in ("timestamp", *table.header, "anomaly_score"))]
-    for stamp, row, score in zip(table.stamps, table.values.tolist(), scores.tolist(), strict=True):
-        lines.append(",".join([_quoted(stamp), *("" if math.isnan(v) else repr(v) for v in row), f"{score:.6g}"]))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # What is packed is damaged, or not packed at all.
+        raise DefinitionError((Problem(str(path), 1, "table", f"cannot be read: {trimmed(str(error), 200)}"),)) from error
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DefinitionError((Problem(str(path), 1, "header", f"the column {trimmed(twice[0], 40)!r} stands there twice; names must differ"),))
+    return table

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from aiops.adapters.tables import column_of, csv_of, times_of
+from aiops.adapters.tables import column_of, csv_of
+from aiops.adapters.timed_tables import times_of
 from aiops.app.usage_table import RESOURCES, Series
 from aiops.domain.errors import DefinitionError, Problem
 from aiops.domain.prices import Purchase
