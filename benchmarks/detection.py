@@ -35,7 +35,7 @@ def peak() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Detection: quality, speed, memory, beside peers.")
     parser.add_argument("--data", type=Path, help="folder with nab, smd and nezha; without it only what needs no recordings")
-    parser.add_argument("--peers", help="a Python interpreter that has nannyml")
+    parser.add_argument("--peers", help="a Python interpreter that has nannyml or evidently, or several with commas between")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=list(SECTIONS), help="these sections, printed and not written")
     parser.add_argument("--small", action="store_true", help="only show that it runs; nothing is written")
