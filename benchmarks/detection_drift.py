@@ -124,8 +124,8 @@ def section(report: Report, context: Context) -> None:
         rows += [f"{features} | {NAMES.get(n, n)} | {clock:.1f} | {cpu:.1f} | {clock / own[0]:.1f} | {cpu / own[1]:.1f}" for n, (clock, cpu) in found.items()]
         plotted = plotted or [(NAMES.get(n, n), cpu) for n, (_, cpu) in found.items()]
         if "nannyml" in found:
-            ratios = " · ".join(f"{theirs / mine:.1f} × by {how}" for how, theirs, mine in zip(("the clock", "CPU"), found["nannyml"], own, strict=True))
-            report.figure(f"drift, {features} features, as fast as nannyml", "–", ratios, "1", "6 ×", "20 ×")
+            ratios = " · ".join(f"{theirs / mine:.1f} times by {how}" for how, theirs, mine in zip(("the clock", "CPU"), found["nannyml"], own, strict=True))
+            report.figure(f"drift, {features} features, as fast as nannyml", "-", ratios, "1", "6 times", "20 times")
         context.told(f"drift, {features} features")
     report.table("features | method | ms by the clock | CPU ms | clock, times ours | CPU, times ours", rows)
     report.paragraph("Ours and nannyml have seen the reference beforehand; evidently has no such step and reads both files each time.")
@@ -144,9 +144,9 @@ def section(report: Report, context: Context) -> None:
     theirs = {r.name: r for r in told[1:]}
     for kind, least, aim in ((independent, "≤ 0.1", "0"), (chained, "≤ 0.3", "0.1")):
         peers = " · ".join(f"{name} {r.alarms[kind]:.2f}" for name, r in theirs.items())
-        report.figure(f"drift, false alarms per 10,000 samples, {kind}", "–", f"{told[0].alarms[kind]:.3f}", peers, least, aim)
+        report.figure(f"drift, false alarms per 10,000 samples, {kind}", "-", f"{told[0].alarms[kind]:.3f}", peers, least, aim)
     peers = " · ".join(f"{name} {r.delay:.0f}" for name, r in theirs.items())
-    report.figure("drift, samples until a step of half a deviation is found", "–", f"{told[0].delay:.0f}", peers, "≤ 350", "200")
+    report.figure("drift, samples until a step of half a deviation is found", "-", f"{told[0].delay:.0f}", peers, "≤ 350", "200")
     report.plot("drift-alarms", "False alarms per 10,000 samples, AR(1) 0.9", [(r.name, r.alarms[chained]) for r in told], "")
 
 
