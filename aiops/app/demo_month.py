@@ -15,6 +15,8 @@ from aiops.domain.series import Floats
 
 HISTORY = 60 * DAY
 BUDGET = 3000.0
+RELEASED = 14 * DAY + 36_000
+"""Into the month: a release of search that made it slower."""
 PRICES = PriceList(
     "made up", "USD",
     {"demo": CloudPrices(
@@ -63,7 +65,7 @@ def demo_table(month: Month, end: float) -> Table:
     series.append(Series("egress", {"namespace": "shop", "workload": "Deployment/web", "team": "storefront"}, times, 2.0 * _level(times, chance)))
     nodes = np.full(len(times), 9.0) + (times > month.start + 9 * DAY)
     series.append(Series("nodes", {"node_type": "standard-8"}, times, nodes))
-    return table_of(series, 3600.0, notes=("these figures are made up, for demonstration",))
+    return table_of(series, 3600.0)
 
 
 def _level(times: Floats, chance: np.random.Generator) -> Floats:
@@ -78,12 +80,15 @@ def demo_services(month: Month, end: float) -> list[ServiceSeries]:
     times = np.arange(month.start, end - 1.0, 900.0)
     chance = np.random.default_rng(11)
     found = []
-    for name, peak, capacity, idle, slower, bad in (("checkout", 260.0, 420.0, 0.08, 0.0, 12.0), ("search", 90.0, 400.0, 0.15, 0.004, 20.0)):
+    for name, peak, capacity, at_rest, slower, bad, lasting in (("checkout", 350.0, 420.0, 0.08, 0.0, 12.0, 2700.0), ("search", 90.0, 400.0, 0.15, 0.015, 20.0, 900.0)):
+        idle = np.full(len(times), at_rest)
         load = peak * 0.6 * _level(times, chance)
         u = np.minimum(load / capacity, 0.97)
-        base = idle * (1.0 + 0.25 * u**2.2 / (1.0 - u)) * (1.0 + slower * (times - month.start) / DAY / idle)
+        if name == "search":
+            idle *= np.where(times >= month.start + RELEASED, 1.2, 1.0)
+        base = idle * (1.0 + 0.25 * u**2.2 / (1.0 - u)) * (1.0 + slower * (times - month.start) / DAY)
         success = 1.0 - chance.gamma(1.0, 0.0002, len(times))
-        down = (times >= month.start + bad * DAY + 36_000) & (times < month.start + bad * DAY + 36_000 + 2700)
+        down = (times >= month.start + bad * DAY + 36_000) & (times < month.start + bad * DAY + 36_000 + lasting)
         success[down] = 0.7
         p50 = base * chance.lognormal(0.0, 0.05, len(times))
         found.append(ServiceSeries(name, times, {"load": load, "p50": p50, "p95": p50 * 2.1 * chance.lognormal(0.0, 0.06, len(times)), "p99": p50 * 3.2 * chance.lognormal(0.0, 0.1, len(times)), "success": success}))

@@ -48,6 +48,10 @@ def capacity_of(pool: Pool, prices: PriceList) -> tuple[float, float, float]:
     return (node.cpu, node.memory, node.gpu) if node else (pool.cpu, pool.memory, pool.gpu)
 
 
+def _many(count: int, what: str = "node") -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def _name(pool: Pool) -> str:
     return f"{pool.node_type or 'nodes'} ({pool.purchase.value})"
 
@@ -77,7 +81,7 @@ def _count(usage: Usage, prices: PriceList, target: float, tolerance: float) -> 
     fewer = wanted < present
     effect = f"the busiest resource goes from {used:.0%} to {used * present / wanted:.0%} at the peak (target {target:.0%})"
     return [Advice(
-        Kind.NODES, _name(pool), f"{present} nodes", f"{wanted} nodes" + (", as many as requests need" if by_request > by_use else ""), saving, effect,
+        Kind.NODES, _name(pool), _many(present), _many(wanted) + (", as many as requests need" if by_request > by_use else ""), saving, effect,
         Risk.MEDIUM if fewer else Risk.LOW, "pods must move; a zone may lose its spare node" if fewer else "costs more",
     )]  # fmt: skip
 
@@ -90,8 +94,8 @@ def _packed(usage: Usage, prices: PriceList, plan: NodePlan) -> list[Advice]:
     now = pack(plan.pods, size, FILL)
     if not now.unfit and 0 < now.nodes < present:
         found.append(Advice(
-            Kind.CONSOLIDATE, _name(pool), f"{present} nodes", f"{now.nodes} nodes hold all {len(plan.pods)} pods (first-fit decreasing, {FILL:.0%} full at most)",
-            (present - now.nodes) * hour * HOURS_A_MONTH, f"{present - now.nodes} nodes can be drained", Risk.MEDIUM,
+            Kind.CONSOLIDATE, _name(pool), _many(present), f"{_many(now.nodes)} for all {len(plan.pods)} pods (first-fit decreasing, {FILL:.0%} full at most)",
+            (present - now.nodes) * hour * HOURS_A_MONTH, f"{_many(present - now.nodes)} can be drained", Risk.MEDIUM,
             "affinity, spreading over zones and PodDisruptionBudgets may need more; one node at a time", "consolidate-node",
         ))  # fmt: skip
     tiers = [(node, price) for name, node in cloud.node_types.items() if (price := cloud.node_hour(name, pool.purchase)) is not None]
@@ -120,7 +124,7 @@ def _spot(pool: Pool, prices: PriceList, plan: NodePlan, size: tuple[float, floa
         return []
     share = len(movable) / len(plan.pods)
     return [Advice(
-        Kind.SPOT, _name(pool), "all on demand", f"{share:.0%} of the pods on {nodes} spot nodes", nodes * (hour - spot) * HOURS_A_MONTH,
+        Kind.SPOT, _name(pool), "all on demand", f"{share:.0%} of the pods on {_many(nodes, 'spot node')}", nodes * (hour - spot) * HOURS_A_MONTH,
         f"{len(movable)} pods whose workloads bear interruption, at most {SPOT_SHARE:.0%} of them", Risk.MEDIUM, "spot nodes are taken away at short notice, many at once",
     )]  # fmt: skip
 

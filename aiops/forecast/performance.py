@@ -23,7 +23,8 @@ STANDARD = 1.6449
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """`level` at the end and `slope` a day with an interval of 90 %, in the series' unit; `breaks`: days until `objective` is crossed, None if never.
+    """`level` at the end and `slope` a day with an interval of 90 %, in the series' unit; `breaks`: days until `objective` is crossed, 0 if it is, None
+    unless it is heading there.
 
     `heading`: better, worse or steady (the interval of the slope holds zero, or the change over the time looked at is below a twentieth of the level).
     """
@@ -55,7 +56,8 @@ def trend(times: Floats, values: Floats, objective: float | None = None, *, risi
     if not rising_is_worse and sure:
         # A share near 1 hardly moves against itself: what fails is what changes.
         heading = "steady" if change < 0.05 * max(1.0 - level, 1e-4) else heading if heading != "steady" else "worse" if slope < 0 else "better"
-    return Trend(level, slope, low, high, _days(level, slope, objective, rising=rising_is_worse), heading)
+    breaks = _days(level, slope, objective, rising=rising_is_worse)
+    return Trend(level, slope, low, high, breaks if heading == "worse" or breaks == 0.0 else None, heading)
 
 
 def _medians(times: Floats, values: Floats) -> tuple[Floats, Floats]:

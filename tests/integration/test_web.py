@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from aiops.app.monthly import Asked, monthly, write_page
 from aiops.ports.storage import Changes
+from aiops.settings import Settings
 from tests.testbed import debian
 from tests.unit.web.shapes import Kit, incident, serving
 
@@ -86,3 +88,14 @@ def test_only_our_own_server_is_asked(browser: str, tmp_path: Path):
     with serving(kit) as at:
         dump(browser, at("/incidents/inc-1"), tmp_path)
     assert {path for _, path, code in kit.counts if code == 200} == {"/incidents/{id}", "/static/{name}"}
+
+
+def test_the_monthly_report_opens_as_a_file_and_breaks_no_policy_of_its_own(browser: str, tmp_path: Path):
+    page = tmp_path / "report.html"
+    write_page(monthly(Settings(store_url=f"sqlite:///{tmp_path}/none.db"), Asked("2026-09", demo=True)), page)
+    document, logged = dump(browser, page.as_uri(), tmp_path / "profile")
+    elements = Elements()
+    elements.feed(document)
+    assert len([1 for tag, attributes in elements.found if tag == "svg" and ("role", "img") in attributes]) >= 6
+    assert "Content Security Policy" not in logged
+    assert "Refused" not in logged
