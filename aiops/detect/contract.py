@@ -86,6 +86,15 @@ class Grouped(Protocol):
         ...
 
 
+@runtime_checkable
+class Explained(Protocol):
+    """A detector that can say why a row is wrong."""
+
+    def lines(self, row: int) -> tuple[str, ...]:
+        """Why the newest sample of a row is wrong, for people: features or views, expected against seen. Empty if it is not, or nothing is known."""
+        ...
+
+
 def plain_scores(score: Floats, ready: Flags, *, expected: Floats | None = None, lower: Floats | None = None, upper: Floats | None = None) -> Scores:
     """Scores whose breach is `score > 1`, without a critical level and without hysteresis."""
     size = len(score)

@@ -17,6 +17,7 @@ from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, part, unpa
 from aiops.detect.contract import Scores, plain_scores, scattered
 from aiops.detect.cut_forest import SEED, CutForest, Points
 from aiops.detect.fleet import HUGE, Fleet, Seen
+from aiops.detect.views import forest_line
 from aiops.domain.rule import Direction
 from aiops.domain.series import Floats
 
@@ -114,6 +115,11 @@ class Focus:
         judged = which & seen.ready
         self._learn(rows[judged], seen.away[judged], seen.step[judged], seen.mean[judged], seen.size[judged], seen.found[judged])
         self._forest.learn(rows[judged], seen.points[judged])
+
+    def why(self, rows: Rows, values: Floats, seen: Closer, which: Flags) -> list[tuple[str, ...]]:
+        """As `Fleet.why`, and which features the forest finds alone."""
+        blame = self._forest.blame(rows[which], seen.points[which])
+        return [(*lines, *forest_line(FEATURES, one)) for lines, one in zip(self._fleet.why(rows, values, seen.plain, which), blame, strict=True)]
 
     def deviation(self, rows: Rows, scores: Scores) -> Floats:
         """As `Fleet.deviation`."""

@@ -52,6 +52,7 @@ class LiveFleet:
         self._fleet: Any = Focus(direction=self._direction) if self._forest else Fleet(direction=self._direction)
         self._calibration = Calibration(self._period, pooled=self._pooled) if self._period is not None else None
         self._regimes = Regimes()
+        self._why: dict[int, tuple[str, ...]] = {}
         self._alarms = RowArrays(calm=Column(0, np.int8), again=Column(False, np.bool_))
 
     @property
@@ -77,6 +78,7 @@ class LiveFleet:
         ready = plain.ready & np.isfinite(level)
         score = np.where(ready, np.minimum(plain.score / level, MAX_SCORE), np.nan)
         breach = ready & (score > 1.0)
+        self._note(rows, values, seen, breach)
         watched = self._regimes.watching(rows)
         calm = np.where(ready & (score <= CALM_SHARE), np.minimum(self._alarms["calm"][rows] + 1, CALM), 0)
         again = watched & (self._alarms["again"][rows] | (breach & (self._alarms["calm"][rows] >= CALM)))
@@ -94,6 +96,17 @@ class LiveFleet:
                 self._calibration.learn(rows[judged], times[judged], plain.score[judged], watched[judged])
         breach &= ~changed
         return self._told(plain, level, score, ready, breach, recovered | (changed & ready), changed)
+
+    def _note(self, rows: Rows, values: Floats, seen: Any, breach: Flags) -> None:
+        """Why what is wrong now is wrong; of others it is forgotten."""
+        for row in self._why.keys() & set(rows[~breach].tolist()) if self._why else ():
+            del self._why[row]
+        if breach.any():
+            self._why |= zip(rows[breach].tolist(), self._fleet.why(rows, values, seen, breach), strict=True)
+
+    def lines(self, row: int) -> tuple[str, ...]:
+        """Each view of the newest sample, if that is wrong: what was expected and what was seen. Not kept over a restart."""
+        return self._why.get(row, ())
 
     def _told(self, plain: Scores, level: Floats, score: Floats, ready: Flags, breach: Flags, recovered: Flags, changed: Flags) -> Scores:
         reach = (plain.upper - plain.expected) * level
@@ -120,6 +133,8 @@ class LiveFleet:
         self._fleet.forget(rows)
         self._regimes.forget(rows)
         self._alarms.reset(rows)
+        for row in rows.tolist() if self._why else ():
+            self._why.pop(row, None)
         if self._calibration:
             self._calibration.forget(rows)
 
@@ -138,6 +153,7 @@ class LiveFleet:
         new = LiveFleet(false_alarms=self._period, pooled=self._pooled, forest=self._forest, direction=self._direction, kind=self._kind)
         new._take(arrays)
         self._fleet, self._calibration, self._regimes, self._alarms = new._fleet, new._calibration, new._regimes, new._alarms
+        self._why = {}
 
     def _take(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._fleet.restore(arrays["fleet"].tobytes())

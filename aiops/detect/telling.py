@@ -12,6 +12,7 @@ import numpy as np
 
 from aiops.detect.alarm import Transitions
 from aiops.detect.arrays import Rows
+from aiops.detect.contract import Explained
 from aiops.detect.findings import Finding
 from aiops.detect.known import Known
 from aiops.domain.series import Labels
@@ -41,7 +42,7 @@ def finding(known: Known, row: int, state: SignalState, reason: str, at: float |
     """One transition of a row; `at` is that of its newest judged sample unless said otherwise."""
     seen = {name: _number(known.state[name][row]) for name in ("value", "score", "expected", "lower", "upper")}
     times, values = known.recent.of(row)
-    lines = known.group.lines(known.table.series(row)) if known.group is not None and state is SignalState.FIRING else ()
+    lines = _lines(known, row) if state is SignalState.FIRING else ()
     evidence = Evidence(known.query, times, values, seen["value"], seen["expected"], seen["lower"], seen["upper"], seen["score"], reason, lines)
     critical = bool(known.alarms.level[row]) and state is SignalState.FIRING
     judged = _number(known.state["judged_at"][row])
@@ -54,6 +55,13 @@ def finding(known: Known, row: int, state: SignalState, reason: str, at: float |
         evidence=evidence,
         reason=reason,
     )
+
+
+def _lines(known: Known, row: int) -> tuple[str, ...]:
+    """What the detector says about its verdict."""
+    if known.group is not None:
+        return known.group.lines(known.table.series(row))
+    return known.detector.lines(row) if isinstance(known.detector, Explained) and not known.state["absence"][row] else ()
 
 
 def firing(known: Known) -> tuple[Finding, ...]:

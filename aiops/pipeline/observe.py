@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from aiops.correlate.topology import owner_of
 from aiops.detect.bank import NO_ROOM, RuleBank
 from aiops.detect.findings import Finding
+from aiops.detect.registry import GROUP_BUILDERS
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import ExpressionError, SourceError, StoreError, trimmed
 from aiops.domain.expression import Renderer
@@ -219,7 +220,9 @@ class Observer:
         if isinstance(rule.query, LogQuery):
             kind = SignalKind.LOG
             if finding.state is SignalState.FIRING:
-                evidence = dataclasses.replace(evidence, lines=evidence.lines or self._lines(rule, rule.query, labels, at))
+                # Detectors of whole answers show their own; what others say of a count comes after the records behind it.
+                shown = () if evidence.lines and rule.detector.type in GROUP_BUILDERS else self._lines(rule, rule.query, labels, at)
+                evidence = dataclasses.replace(evidence, lines=(*shown, *evidence.lines))
         elif isinstance(rule.query, ObjectQuery):
             kind = SignalKind.FORECAST if rule.forecast else SignalKind.OBJECT
         # What is stored, shown and told of a series is bounded, as it is of an alert; the series is told apart by its hash.
