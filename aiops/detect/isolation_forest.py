@@ -114,6 +114,8 @@ class ResidualForest:
         return z <= 0.0 if self._direction is Direction.UP else z >= 0.0
 
     def _train(self, features: Floats) -> None:
+        if not len(features):
+            return  # an answer that repeats, or comes late, does not bring the next fit nearer
         self._polls += 1
         self._pool = np.concatenate([self._pool, features])[-POOL:]
         due = self._forest is None or self._polls >= self._refit_after

@@ -23,6 +23,8 @@ from aiops.domain.series import Floats
 
 CALM = 5
 """Samples in a row that must be calm before an alarm is over."""
+ABSURD = 1e100
+"""What is so great is no measurement: learned once, it would hide for weeks whatever comes after it."""
 CALM_SHARE = 0.8
 """A sample is calm at no more than this share of the level."""
 
@@ -86,7 +88,7 @@ class LiveFleet:
         changed = np.zeros(len(rows), dtype=np.bool_)
         if learn:
             self._alarms["calm"][rows], self._alarms["again"][rows] = calm, again
-            self._fleet.learn(rows, times, values, seen, ~watched & ~breach)
+            self._fleet.learn(rows, times, values, seen, ~watched & ~breach & (np.abs(values) < ABSURD))
             change = self._regimes.step(rows, times, values - plain.expected, self._fleet.deviation(rows, plain), breach)
             changed = np.isin(rows, change.rows)
             self._fleet.reseed(change.rows, change.shift, change.scale)
