@@ -3,18 +3,17 @@
 A forest alone cannot see how far outside a value is: its score saturates at the edge of what it was trained on. So it is fed residuals to the recent
 median instead of raw values, and its score is averaged with |z| of the newest one. Each fit draws on at most `POOL` pooled samples and happens
 at most once in `window` polls, which bounds its cost. Unlike the other detectors it needs company: series of one rule train one forest.
-Neighbours: scikit-learn's IsolationForest does the work, `windows` the residuals.
+Neighbours: scikit-learn's IsolationForest is fitted, `flat_forest` scores what was fitted, `windows` has the residuals.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aiops.detect.arrays import Column, RowArrays, Rows, nan, pack, part, unpack
 from aiops.detect.contract import MAX_SCORE, Scores, scattered
+from aiops.detect.flat_forest import FlatForest, flattened, kept
 from aiops.detect.windows import Windows
 from aiops.domain.rule import Direction, MetricKind
 from aiops.domain.series import Floats
@@ -53,9 +52,8 @@ class ResidualForest:
         self._recent = Windows(window)
         self._state = self._fresh()
         self._pool = np.empty((0, FEATURES))
-        self._fit_on = np.empty((0, FEATURES))
         self._polls = 0
-        self._forest: Any = None
+        self._forest: FlatForest | None = None
 
     @staticmethod
     def _fresh() -> RowArrays:
@@ -88,7 +86,7 @@ class ResidualForest:
         features = np.column_stack([z, z - self._state["z"][rows], average])
         ready = known & (self._forest is not None)
         score = np.zeros(len(rows))
-        if ready.any():
+        if self._forest is not None and ready.any():
             forest = -self._forest.score_samples(features[ready]) / self._score
             score[ready] = 0.5 * forest + 0.5 * np.abs(z[ready]) / Z_LIMIT
         score = np.where(self._wrong_side(z), 0.0, score)
@@ -121,14 +119,10 @@ class ResidualForest:
         due = self._forest is None or self._polls >= self._refit_after
         if due and len(self._pool) >= FIRST_FIT:
             self._polls = 0
-            self._fit_on = self._pool.copy()
-            self._fit()
+            # Loaded at the first fit: over a second and some hundred MiB, paid only by a rule that uses it.
+            from sklearn.ensemble import IsolationForest
 
-    def _fit(self) -> None:
-        # Loaded at the first fit: over a second and some hundred MiB, paid only by a rule that uses it.
-        from sklearn.ensemble import IsolationForest
-
-        self._forest = IsolationForest(n_estimators=self._trees, random_state=SEED).fit(self._fit_on)
+            self._forest = flattened(IsolationForest(n_estimators=self._trees, random_state=SEED).fit(self._pool))
 
     def forget(self, rows: Rows) -> None:
         """These rows will stand for other series."""
@@ -136,27 +130,27 @@ class ResidualForest:
         self._recent.forget(rows)
 
     def snapshot(self) -> bytes:
-        """What the forest was fitted on rather than the forest: fitting is deterministic, and nothing is pickled."""
+        """All that was learned, the forest as plain arrays: nothing is pickled, and nothing needs to be fitted again."""
         arrays = {f"state.{name}": array for name, array in self._state.used().items()}
         arrays |= {f"recent.{name}": array for name, array in self._recent.used().items()}
-        return pack({**arrays, "pool.now": self._pool, "pool.fit": self._fit_on}, {"polls": self._polls})
+        arrays |= {f"forest.{name}": array for name, array in (self._forest.used() if self._forest else {}).items()}
+        return pack({**arrays, "pool.now": self._pool}, {"polls": self._polls})
 
     def restore(self, data: bytes) -> None:
-        """Fits again. Raises ValueError if the bytes are damaged or of other parameters."""
+        """Raises ValueError if the bytes are damaged or of other parameters."""
         arrays, header = unpack(data)
         state, recent = self._fresh(), Windows(self._recent.length)
         state.replace(part(arrays, "state"))
         recent.replace(part(arrays, "recent"))
+        trees = part(arrays, "forest")
+        forest = kept(trees, FEATURES) if trees else None
         try:
-            pool, fit_on, polls = arrays["pool.now"], arrays["pool.fit"], int(header["polls"])
+            pool, polls = arrays["pool.now"], int(header["polls"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"snapshot is damaged: {error}") from error
-        if pool.shape[1:] != (FEATURES,) or fit_on.shape[1:] != (FEATURES,):
+        if pool.shape[1:] != (FEATURES,):
             raise ValueError("snapshot has other features")
-        self._state, self._recent, self._pool, self._fit_on, self._polls = state, recent, pool, fit_on, polls
-        self._forest = None
-        if len(fit_on):
-            self._fit()
+        self._state, self._recent, self._pool, self._polls, self._forest = state, recent, pool, polls, forest
 
 
 def _permuted(scores: Scores, order: Rows) -> Scores:

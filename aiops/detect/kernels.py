@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from aiops.detect.arrays import Rows
 from aiops.detect.cut_forest import CutForest
+from aiops.detect.flat_forest import FlatForest
 from aiops.domain.series import Floats
 
 Push = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], Rows, Floats], None]
@@ -96,6 +97,7 @@ def compile_all() -> None:
     rows = np.array([0, 1], dtype=np.int64)
     push(ring, ordered, count, rows, np.array([1.0, 2.0]))
     stats(ordered, count, rows, np.empty(2), np.empty(2), np.empty(2))
+    FlatForest(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.int16), np.zeros((1, 2)), 1.0).score_samples(np.zeros((1, 1)))
     forest = CutForest(2, trees=1, size=2, memory=2)
     for x in range(3):
         points = forest.points(np.full((2, 2), float(x)))
