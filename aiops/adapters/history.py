@@ -84,11 +84,13 @@ class MemoryHistory:
 
 
 class ParquetHistory:
-    """`folder` is made if absent (mode 0700). Safe to share among threads; not among processes."""
+    """`folder` is made if absent (mode 0700). Safe to share among threads; of several processes one may be the `owner`, who alone writes and tidies up."""
 
-    def __init__(self, folder: Path, telemetry: Telemetry | None = None) -> None:
+    def __init__(self, folder: Path, telemetry: Telemetry | None = None, *, owner: bool = True) -> None:
         self._folder, self._telemetry = folder, telemetry or NullTelemetry()
-        self._lock = threading.RLock()
+        self._lock, self._owner = threading.RLock(), owner
+        if not owner:
+            return
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in folder.glob(f"*/*{_SUFFIX}.new"):
@@ -123,7 +125,7 @@ class ParquetHistory:
         """See the port."""
         width = CHUNK * track.step
         with self._lock:
-            paths = [p for p in self._files(track) if start // width <= _number(p) <= end // width]
+            paths = [p for p in self._files(track) if start < (_number(p) + 1) * width and _number(p) * width <= end]
             found = [one for path in paths for one in self._load(path)]
         return merged(between(found, start, end))
 
@@ -192,7 +194,8 @@ class ParquetHistory:
     def _aside(self, path: Path, error: Exception) -> None:
         _log.warning("history_unusable", file=str(path), error=str(error))
         self._telemetry.count("history_unusable")
-        path.replace(path.with_name(path.name + ".damaged"))
+        if self._owner:
+            path.replace(path.with_name(path.name + ".damaged"))
 
 
 def _number(path: Path) -> int:

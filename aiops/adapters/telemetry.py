@@ -56,6 +56,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "backfilling": ("1 while a rule learns from its source's past.", ("rule",)),
     "learned_bytes": ("Size of what a rule has learnt, as of the last snapshot.", ("rule",)),
     "slo_budget_left_ratio": ("Error budget that an objective has left in its period: 1 untouched, 0 used up, below 0 overdrawn.", ("rule", "target_namespace", "target_name")),
+    "exhaustion_probability": ("Probability that what a capacity rule watches meets its limit within the lead time.", ("rule", "target_namespace", "target_name")),
     "incidents_active": ("Incidents that are not resolved.", ("severity",)),
     "executions_active": ("Runs that are not done.", ("state",)),
     "rules_loaded": ("Rules in force.", ()),

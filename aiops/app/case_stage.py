@@ -55,9 +55,9 @@ class CaseStage:
         self._time = VirtualTime(EPOCH - AGED, on_error=lambda name, error: self.errors.append(f"{name}: {type(error).__name__}: {error}"))
         self._cluster = MemoryCluster(self._time)
         self._age(case)
-        samples = MemorySeriesStore(retention=30 * 86400.0)
+        samples = MemorySeriesStore(retention=31 * 86400.0)
         for one in case.series:
-            fill(samples, one.series, one.values, start=EPOCH, interval=case.interval)
+            fill(samples, one.series, one.values, start=EPOCH - case.past, interval=case.interval)
         self.store = open_store("sqlite:///:memory:")
         self._notifier = MemoryNotifier()
         self._asked: dict[str, ChangeModel] = {}

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from aiops.adapters.history import MemoryHistory
 from aiops.app.config import freeze, quiet_time
 from aiops.correlate.incident_flow import FlowPolicy
 from aiops.correlate.sight import SightPolicy
@@ -35,6 +36,7 @@ from aiops.pipeline.announce import Announcer, Courier, Route, channel_for
 from aiops.pipeline.autonomy import Autonomy
 from aiops.pipeline.backfill import Backfill
 from aiops.pipeline.board import Board
+from aiops.pipeline.capacity import Capacity
 from aiops.pipeline.commands import Commands
 from aiops.pipeline.context import Context, HoldPolicy
 from aiops.pipeline.damping import Damping
@@ -42,6 +44,7 @@ from aiops.pipeline.decide import Decider, DeciderParts
 from aiops.pipeline.explaining import Explaining
 from aiops.pipeline.flow import Flow
 from aiops.pipeline.flow_parts import FlowParts
+from aiops.pipeline.gathering import Gathering
 from aiops.pipeline.guarding import Guarding
 from aiops.pipeline.housekeeping import Housekeeping
 from aiops.pipeline.killswitch import LOOK_EVERY, ConfigMapKey, KillSwitch, SignalSwitch
@@ -55,6 +58,7 @@ from aiops.pipeline.triage import Triage
 from aiops.pipeline.watchfulness import Watchfulness, cluster_source
 from aiops.ports.clock import Clock
 from aiops.ports.cluster import ClusterView
+from aiops.ports.history import History
 from aiops.ports.memory import Memory, NoMemory
 from aiops.ports.models import Snapshots
 from aiops.ports.notifier import Notifier
@@ -86,6 +90,7 @@ class Outside:
     notifier: Notifier
     memory: Memory = field(default_factory=NoMemory)
     skews: Mapping[str, Callable[[], float | None]] = field(default_factory=dict)
+    history: History = field(default_factory=MemoryHistory)
 
 
 @dataclass
@@ -146,18 +151,19 @@ def assemble(
     policy = FlowPolicy(resolve_after=incidents.resolve_after, flap_window=incidents.flap_window, max_flaps=incidents.flap_limit)
     damping = Damping(o.store)
     observer = Observer(o.views, o.sources.logs, render, o.snapshots, o.telemetry, damping, tuple(map(quiet_time, settings.quiet_times)), room_policy(settings))
+    capacity = Capacity(Gathering(o.history, o.clock, o.telemetry, settings.retention.history), tuple(map(quiet_time, settings.quiet_times)))
     flow = Flow(
         FlowParts(
             clock=o.clock, schedule=o.schedule, store=o.store, telemetry=o.telemetry, board=board,
             context=Context(o.views, HoldPolicy(incidents.rollout_grace, incidents.rollout_hold)),
-            poller=Poller(o.sources, o.clock, o.telemetry),
+            poller=Poller(o.sources, o.clock, o.telemetry, capacity),
             observer=observer, damping=damping, backfill=Backfill(o.sources, observer, o.clock),
             explaining=Explaining(o.sources.metrics, summed, observer, decider.placement, o.clock, o.telemetry),
             triage=Triage(board, o.store, policy), decider=decider, autonomy=autonomy, orders=orders,
             announcer=Announcer(routes, dry_run=dry_run, external_url=settings.web.external_url),
             courier=Courier(o.store, o.notifier, o.clock, o.telemetry), watch=watch, storming=storming,
             memory=MemoryWatch(o.memory, observer, board, MemoryPolicy(settings.detection.memory_soft, settings.detection.memory_hard), o.telemetry),
-            housekeeping=Housekeeping(o.store, o.clock, o.telemetry, settings.retention.model_dump()), views=o.views, dry_run=dry_run,
+            housekeeping=Housekeeping(o.store, o.clock, o.telemetry, settings.retention.model_dump(exclude={"history"})), views=o.views, dry_run=dry_run,
             paused=paused, tick=settings.tick, skews=o.skews,
         )
     )

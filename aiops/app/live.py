@@ -18,6 +18,7 @@ from aiops.adapters.breaker import BreakerState
 from aiops.adapters.clock import SystemClock
 from aiops.adapters.dry_run import DryRunCache
 from aiops.adapters.dry_run_outside import DryRunOutbound, DryRunSilences
+from aiops.adapters.history import ParquetHistory
 from aiops.adapters.kubernetes import emit_event
 from aiops.adapters.memory import ProcessMemory
 from aiops.adapters.memory_notifier import MemoryNotifier
@@ -101,7 +102,7 @@ class Daemon:
         first = clusters.informers.get("default")
         objects = {"kubernetes": CachedObjectSource(first, self.clock)} if first is not None else {}
         outside = Outside(
-            clock=self.clock, schedule=schedule, store=store, telemetry=self.telemetry, snapshots=FileSnapshots(state / "snapshots", self.telemetry),
+            clock=self.clock, schedule=schedule, store=store, telemetry=self.telemetry, snapshots=FileSnapshots(state / "snapshots", self.telemetry), history=ParquetHistory(state / "history", self.telemetry),
             sources=Sources(sources.metrics, sources.logs, objects), views=dict(clusters.informers), acting=acting, rehearsal=rehearsal,
             notifier=_notifier(settings.slack), memory=ProcessMemory(settings.detection.memory_limit), skews=sources.skews,
         )

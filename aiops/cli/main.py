@@ -10,6 +10,7 @@ from aiops import __version__
 from aiops.cli import (
     ask,
     autonomy,
+    capacity,
     cases,
     cost,
     definitions,
@@ -63,6 +64,7 @@ app.command()(definitions.schema)
 app.command()(drift.drift)
 app.command()(score.score)
 app.command()(forecast.forecast)
+app.command()(capacity.capacity)
 app.command()(cost.cost)
 app.command()(ask.why)
 app.command()(ask.approve)

@@ -17,6 +17,10 @@ from aiops.domain.signal import Severity
 
 SOURCE_TYPES: Mapping[str, str] = {"query": "prometheus", "logs": "elasticsearch", "objects": KUBERNETES}
 """Which type of source each kind of query asks."""
+SLOW = 600.0
+"""Seconds between two polls of a capacity rule, where it does not say."""
+MISSED = 4
+"""Its polls that may fail before a claim lapses, where it does not say."""
 BACKFILL = 7 * 86400.0
 """What detectors of a series' own past learn from first, where the rule does not say: each hour of the week once."""
 
@@ -26,7 +30,7 @@ LEARNED = frozenset({"seasonalZ", "fleet", "focus", "peers", "isolationForest", 
 
 def source_of(model: RuleModel, sources: Mapping[str, str] | None) -> Meant:
     """The source the rule asks. `sources`: name → type; None: nothing is known."""
-    kind = "query" if model.query is not None or model.objective is not None else "logs" if model.logs is not None else "objects"
+    kind = "query" if model.query is not None or model.objective is not None or model.capacity is not None else "logs" if model.logs is not None else "objects"
     return meant(model.source, SOURCE_TYPES[kind], sources)
 
 
@@ -38,13 +42,13 @@ def compile_rule(model: RuleModel, source: str, file: str, line: int) -> Rule:
         name=model.name,
         source=source,
         query=_query(model),
-        every=model.every,
+        every=_pace(model),
         detector=specification(model.detector),
         severity=Severity(model.severity),
         description=model.description,
         hold=model.hold,
         clear_hold=model.keep_firing_for,
-        stale_after=model.stale_after,
+        stale_after=model.stale_after if model.capacity is None or "stale_after" in model.model_fields_set else MISSED * _pace(model),
         kind=MetricKind(model.kind),
         direction=Direction(model.direction or ("down" if below else "up")),
         dead_band_absolute=model.dead_band.absolute,
@@ -58,13 +62,18 @@ def compile_rule(model: RuleModel, source: str, file: str, line: int) -> Rule:
         inhibits=tuple(model.inhibits),
         backfill=_backfill(model),
         expose=model.expose,
-        forecast=model.forecast,
+        forecast=model.forecast or model.capacity is not None,
         waits_for_roll_outs=model.during_rollout == "hold" or (model.during_rollout is None and model.detector.type in LEARNED),
         priority=Priority(model.priority),
         max_series=model.maximum_series,
         file=file,
         line=line,
     )
+
+
+def _pace(model: RuleModel) -> float:
+    """Forecasts go at a pace of their own: a step of history does not come sooner."""
+    return model.every if model.capacity is None or "every" in model.model_fields_set else min(model.capacity.step, SLOW)
 
 
 def _backfill(model: RuleModel) -> float:
@@ -80,6 +89,8 @@ def _query(model: RuleModel) -> Query:
         return _logs(model.logs, getattr(model.detector, "lines", 0))
     if model.objective is not None and isinstance(model.detector, BurnRateModel):
         return PromQuery(objective_query(model.objective.bad, model.objective.total, model.detector.burn_alerts, model.detector.period))
+    if model.capacity is not None:
+        return model.capacity.query(counter=model.kind == "counter")
     assert model.objects is not None
     return ObjectQuery(model.objects.kind, compile_expression(model.objects.value, "object"))
 

@@ -212,6 +212,7 @@ class CaseModel(Model):
     name: str = Field(min_length=1, max_length=200)
     act: bool = False
     interval: Seconds = Field(default=5.0, json_schema_extra={"default": "5s"})
+    past: Seconds = Field(default=0.0, le=30 * 86400.0, description="the series begin so long before the start: what capacity rules learn from")
     series: list[SeriesModel] = Field(default_factory=list)
     logs: list[LogModel] = Field(default_factory=list)
     objects: list[dict[str, Any]] = Field(default_factory=list)

@@ -205,6 +205,21 @@ class BurnRateModel(Model):
         return tuple(BurnAlert(a.long, a.short, a.rate, a.critical) for a in self.alerts)
 
 
+class ExhaustionModel(Model):
+    """Something will run out before it can be helped, and enough of it is in use for that to be believed. Goes with `capacity`."""
+
+    type: Literal["exhaustion"]
+    probability: float = Field(default=0.1, gt=0, lt=1, description="of meeting the limit within leadTime, that is allowed")
+    critical: float = Field(default=0.5, gt=0, le=1, description="from this probability on it is critical")
+    gate: float = Field(default=0.5, ge=0, lt=1, description="below this share of the limit in use nothing is claimed")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ExhaustionModel:
+        if self.critical < self.probability:
+            raise ValueError("critical must not be below probability")
+        return self
+
+
 class LogTemplatesModel(Model):
     """Log lines by template (Drain): a burst of one, as logErrorRate has it for all, or one never seen before. Goes with `logs`; memory is bounded."""
 
@@ -217,7 +232,7 @@ class LogTemplatesModel(Model):
     lines: int = Field(default=1000, ge=10, le=10_000, description="records read in one poll, at most")
 
 
-AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | AdwinModel | PageHinkleyModel | DriftModel | BurnRateModel | LogTemplatesModel
+AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | AdwinModel | PageHinkleyModel | DriftModel | BurnRateModel | ExhaustionModel | LogTemplatesModel
 DetectorModel = Annotated[AnyDetector, Field(discriminator="type")]
 
 

@@ -24,6 +24,7 @@ from aiops.definitions.fields import (
     Text,
 )  # fmt: skip
 from aiops.definitions.objectives import check_events
+from aiops.definitions.schema_capacity import CapacityModel
 from aiops.definitions.schema_detectors import DetectorModel
 from aiops.domain.target import KINDS
 
@@ -98,7 +99,7 @@ class MinimumVolumeModel(Model):
 
 
 class RuleModel(Model):
-    """One rule: exactly one of `query` (PromQL), `logs`, `objects` and `objective`."""
+    """One rule: exactly one of `query` (PromQL), `logs`, `objects`, `objective` and `capacity`."""
 
     name: Name
     description: Text = ""
@@ -107,6 +108,7 @@ class RuleModel(Model):
     logs: LogsModel | None = None
     objects: ObjectsModel | None = None
     objective: ObjectiveModel | None = None
+    capacity: CapacityModel | None = None
     every: Positive = Field(default=15.0)
     hold: Duration = Field(default=0.0, alias="for", description="fires only after so long")
     keep_firing_for: Duration = Field(default=0.0, description="clears only after so long on the good side")
@@ -137,9 +139,9 @@ class RuleModel(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> RuleModel:
-        given = [key for key in ("query", "logs", "objects", "objective") if getattr(self, key) is not None]
+        given = [key for key in ("query", "logs", "objects", "objective", "capacity") if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of query, logs, objects, objective (now: {', '.join(given) or 'none'})")
+            raise ValueError(f"give exactly one of query, logs, objects, objective, capacity (now: {', '.join(given) or 'none'})")
         if self.minimum_volume is not None and self.query is None:
             raise ValueError("minimumVolume goes with query only")
         if self.backfill and self.query is None:
@@ -148,6 +150,8 @@ class RuleModel(Model):
             raise ValueError("expose does not go with logs: their field names are no label names")
         if (self.objective is None) == (self.detector.type == "burnRate"):
             raise ValueError("objective and the detector burnRate go together")
+        if (self.capacity is None) == (self.detector.type == "exhaustion"):
+            raise ValueError("capacity and the detector exhaustion go together")
         if self.detector.type == "logTemplates" and self.logs is None:
             raise ValueError("logTemplates goes with logs only")
         if self.detector.type == "threshold" and self.direction not in (None, "up" if self.detector.above is not None else "down"):

@@ -9,6 +9,7 @@ from aiops.detect.burn_rate import BurnRate
 from aiops.detect.change import adwin, page_hinkley
 from aiops.detect.contract import Detector
 from aiops.detect.drift import Drift
+from aiops.detect.exhaustion import Exhaustion
 from aiops.detect.groups import GroupDetector
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.live_fleet import LiveFleet
@@ -91,6 +92,10 @@ def _burn_rate(rule: Rule) -> GroupDetector:
     return BurnRate(**rule.detector.parameters)
 
 
+def _exhaustion(rule: Rule) -> GroupDetector:
+    return Exhaustion(**rule.detector.parameters)
+
+
 def _log_templates(rule: Rule) -> GroupDetector:
     return LogTemplates(**rule.detector.parameters)
 
@@ -110,6 +115,7 @@ BUILDERS: Mapping[str, Builder] = {
 GROUP_BUILDERS: Mapping[str, Callable[[Rule], GroupDetector]] = {
     "drift": _drift,
     "burnRate": _burn_rate,
+    "exhaustion": _exhaustion,
     "logTemplates": _log_templates,
 }
 AT_ONCE = frozenset({"threshold", "logErrorRate", *GROUP_BUILDERS})

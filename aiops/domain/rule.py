@@ -97,7 +97,36 @@ class ObjectQuery:
     value: Expression
 
 
-Query = PromQuery | LogQuery | ObjectQuery
+@dataclass(frozen=True, slots=True)
+class CapacityQuery:
+    """When does `use` meet `limit` (PromQL, or a number)? Durations in seconds.
+
+    `history` is learned from, a sample each `step`; `horizons` are told of, and `lead` is how long the remedy takes. `sample`: of what lies within a step its `max`,
+    `avg` or `min`, or the `last`. `falling`: the limit is met from above, as by what is free. `counter`: `use` counts up, its rate is meant. `season` in seconds; 0: it is looked for.
+    """
+
+    use: str
+    limit: str | float
+    lead: float
+    step: float = 3600.0
+    history: float = 30 * 86400.0
+    horizons: tuple[float, ...] = (86400.0, 7 * 86400.0, 30 * 86400.0)
+    sample: str = "last"
+    falling: bool = False
+    counter: bool = False
+    season: float = 0.0
+
+    @property
+    def horizon(self) -> float:
+        """The furthest that is asked about."""
+        return max(*self.horizons, self.lead)
+
+    def __str__(self) -> str:
+        """One line, as evidence shows it."""
+        return f"{self.use} {'<=' if self.falling else '>='} {self.limit}"
+
+
+Query = PromQuery | LogQuery | ObjectQuery | CapacityQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +143,8 @@ LINE_LABEL = "aiops_line"
 """The label that holds the text where each series of an answer is one log line."""
 OBJECTIVE_LABEL = "aiops_events"
 """The label by which an objective's answer says what a series counts: `bad 1h`, `total 1h`, `covered 1h`."""
+EXHAUSTION_LABEL = "aiops_exhaustion"
+"""The label by which a capacity rule's answer says what a series is: `lead 3d` and `within 7d` (probabilities), `p50` (seconds), `use` (share of the limit), `model …`."""
 COVERED = 12
 """Pieces of a long window in which traffic is looked for."""
 

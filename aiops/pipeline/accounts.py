@@ -87,6 +87,8 @@ class Accounts:
         # Each by its own name, so that what is declared and what is shown can be held against each other.
         if measure.name == "drift_psi":
             self._telemetry.gauge("drift_psi", measure.value, rule=rule, target_namespace=namespace, target_name=name)
+        elif measure.name == "exhaustion_probability":
+            self._telemetry.gauge("exhaustion_probability", measure.value, rule=rule, target_namespace=namespace, target_name=name)
         elif measure.name == "slo_budget_left":
             self._telemetry.gauge("slo_budget_left_ratio", measure.value, rule=rule, target_namespace=namespace, target_name=name)
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.errors import SourceError
-from aiops.domain.rule import LINE_LABEL, LogQuery, ObjectQuery, PromQuery, Rule
+from aiops.domain.rule import LINE_LABEL, CapacityQuery, LogQuery, ObjectQuery, PromQuery, Rule
 from aiops.domain.series import Labels, SampleBatch, series_id
+from aiops.pipeline.capacity import Capacity
 from aiops.pipeline.stage import Dropped, Passed
 from aiops.ports.clock import Clock
 from aiops.ports.sources import LogSource, MetricSource, ObjectSource
@@ -42,8 +43,8 @@ class Polled:
 class Poller:
     """One poll of one rule."""
 
-    def __init__(self, sources: Sources, clock: Clock, telemetry: Telemetry) -> None:
-        self._sources, self._clock, self._telemetry = sources, clock, telemetry
+    def __init__(self, sources: Sources, clock: Clock, telemetry: Telemetry, capacity: Capacity | None = None) -> None:
+        self._sources, self._clock, self._telemetry, self._capacity = sources, clock, telemetry, capacity
 
     def poll(self, rule: Rule) -> Passed[Polled] | Dropped:
         """Ask now. A `SourceError` becomes a Dropped with its reason."""
@@ -63,6 +64,8 @@ class Poller:
         match rule.query:
             case PromQuery(text) if rule.source in self._sources.metrics:
                 return self._sources.metrics[rule.source].instant(text, now)
+            case CapacityQuery() as query if rule.source in self._sources.metrics and self._capacity is not None:
+                return self._capacity.answer(rule, query, self._sources.metrics[rule.source], now)
             case LogQuery() as query if rule.source in self._sources.logs and query.lines:
                 return self._lines(rule, query, now)
             case LogQuery() as query if rule.source in self._sources.logs:

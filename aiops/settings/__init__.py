@@ -92,6 +92,7 @@ class RetentionSettings(Model):
     commands: Duration = 90 * 86400.0
     silences: Duration = 90 * 86400.0
     reviews: Duration = 365 * 86400.0
+    history: Duration = 400 * 86400.0
 
 
 class Settings(BaseSettings):

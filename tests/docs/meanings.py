@@ -172,6 +172,7 @@ MEANINGS: Mapping[str, str] = {
     "retention.commands": "carried-out commands",
     "retention.silences": "after they ended",
     "retention.reviews": "people's marks",
+    "retention.history": "samples that capacity rules learn from, in Parquet files below `stateDir`",
     "pauseFile": "while this file exists nothing is written to any cluster or cache; works without the store",
     "pauseConfigMap.name": "of a ConfigMap that is a kill switch; empty: there is none",
     "pauseConfigMap.namespace": "of the ConfigMap",

@@ -44,7 +44,7 @@ def test_an_empty_answer_was_an_answer(history: History) -> None:
 def test_samples_come_back_within_the_time_asked_and_series_in_order(history: History) -> None:
     history.add(TRACK, [series("b", T0, 1.0, 2.0, 3.0), series("a", T0 + 3600.0, 5.0)], T0 + 7200.0)
     assert plain(history.read(TRACK, T0, T0 + 3600.0)) == {"a": [(1.0, 5.0)], "b": [(0.0, 1.0), (1.0, 2.0)]}
-    assert list(plain(history.read(TRACK, 0.0, 2 * T0))) == ["a", "b"]
+    assert list(plain(history.read(TRACK, -np.inf, np.inf))) == ["a", "b"]
     assert history.through(TRACK) == T0 + 7200.0
 
 
