@@ -29,6 +29,7 @@ from aiops.adapters.series_metrics import SeriesMetrics
 from aiops.adapters.snapshots import FileSnapshots
 from aiops.adapters.store import SqlStore, open_store
 from aiops.adapters.telemetry import PrometheusTelemetry
+from aiops.app.budgets import watch_budgets
 from aiops.app.check import load
 from aiops.app.clusters import BuiltClusters, build_clusters
 from aiops.app.compose import Core, Outside, assemble, begin, take
@@ -124,10 +125,10 @@ class Daemon:
         take(core, definitions)
         self._hash, self._marks = definitions.hash, self._files()
         if leadership is None:
-            begin(core)
+            self._lead(core, sources)
             self.telemetry.gauge("leading", 1)
         else:
-            leadership.begin(lambda: begin(core), self._lose)
+            leadership.begin(lambda: self._lead(core, sources), self._lose)
         schedule.every("dependencies", RELOAD_EVERY, lambda: self._dependencies(sources, clusters))
         schedule.every("reload", RELOAD_EVERY, self._reload_if_changed, first_after=RELOAD_EVERY)
         schedule.start()
@@ -137,6 +138,10 @@ class Daemon:
         self.telemetry.gauge("config_last_reload_successful", 1)
         self._ready = True
         log.info("ready", version=__version__, dry_run=not self.act, rules=len(definitions.rules), runbooks=len(definitions.runbooks), port=self.port)
+
+    def _lead(self, core: Core, sources: BuiltSources) -> None:
+        begin(core)
+        watch_budgets(core, self.settings, sources.metrics)
 
     def _place(self, state: Path) -> tuple[SqlStore, str, Leadership | None]:
         """The store, the name under which this daemon owns things in it, and, where it may be shared with others, whose turn it is."""

@@ -18,7 +18,7 @@ from aiops.app.usage_files import read_usage
 from aiops.app.usage_live import live_usage
 from aiops.app.usage_table import Table, table_of
 from aiops.cost.advice import Advice, ranked
-from aiops.cost.allocation import Row, costs_of, labelled, namespace, rows_of, workload
+from aiops.cost.allocation import Costs, Row, costs_of, labelled, namespace, rows_of, workload
 from aiops.cost.fleet_advice import fleet_advice
 from aiops.cost.month import BudgetState, Month, Outlook, budget_state, month_named, month_of, outlook
 from aiops.cost.usage import Consumer
@@ -82,11 +82,7 @@ def spending(table: Table, prices: PriceList, cost: CostSettings, month: Month |
     seen = outlook(costs.start, costs.step, costs.total, costs.seen, wanted)
     keys: dict[str, Callable[[Consumer], str]] = {"namespace": namespace, "workload": workload} | {f"label:{name}": labelled(name) for name in labels}
     splits = {name: rows_of(costs, prices, key, since=wanted.start) for name, key in keys.items()}
-    whole = budget or cost.budget
-    budgets = [budget_state("all", whole, seen)] if whole > 0 else []
-    for name, monthly in cost.budgets.items():
-        own = np.asarray(sum(p[[i for i, c in enumerate(costs.consumers) if c.namespace == name]].sum(axis=0) for p in costs.parts.values()))
-        budgets.append(budget_state(name, monthly, outlook(costs.start, costs.step, own, costs.seen, wanted)))
+    budgets = [state for state, _ in budgets_of(costs, cost, wanted, budget=budget)]
     advice = [
         *workload_advice(usage, prices, table.replicas, target=cost.utilisation), *volume_advice(table.volumes, prices),
         *fleet_advice(usage, prices, table.plan, cost.utilisation, cost.tolerance),
@@ -104,6 +100,17 @@ def spending(table: Table, prices: PriceList, cost: CostSettings, month: Month |
     if not table.replicas:
         notes.append("how many pods each workload had is not known: nothing is said about their sizes")
     return Spending(wanted, prices.currency, prices.name, seen, splits, tuple(budgets), ranked(advice), tuple(notes))
+
+
+def budgets_of(costs: Costs, cost: CostSettings, month: Month, *, budget: float = 0.0) -> list[tuple[BudgetState, Outlook]]:
+    """Each budget of the settings, and `budget` instead of the whole one's if given. Raises CommandError if nothing of the month is known."""
+    whole = budget or cost.budget
+    parts = [("all", whole, costs.total)] if whole > 0 else []
+    for name, monthly in cost.budgets.items():
+        mine = [i for i, c in enumerate(costs.consumers) if c.namespace == name]
+        parts.append((name, monthly, np.asarray(sum(p[mine].sum(axis=0) for p in costs.parts.values()))))
+    found = [(name, monthly, outlook(costs.start, costs.step, totals, costs.seen, month)) for name, monthly, totals in parts]
+    return [(budget_state(name, monthly, seen), seen) for name, monthly, seen in found]
 
 
 def cost_of(

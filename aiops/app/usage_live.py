@@ -6,7 +6,7 @@ A query that fails is a note in the answer, never a guess; if nothing at all can
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from aiops.app.usage_table import Series, Table, table_of
 from aiops.domain.errors import CommandError, SourceError
 from aiops.domain.series import RangeBatch
 from aiops.ports.sources import MetricSource
-from aiops.settings.cost import SERVICE_QUERIES, CostSettings, ServiceSettings
+from aiops.settings.cost import QUERIES, SERVICE_QUERIES, CostSettings, ServiceSettings
 
 _OWNER = "* on (namespace, pod) group_left(owner_kind, owner_name) kube_pod_owner"
 _RUNS = 'and on (namespace, pod) (kube_pod_status_phase{phase=~"Pending|Running"} == 1)'
@@ -65,15 +65,15 @@ def default_queries(labels: tuple[str, ...] = ()) -> dict[str, str]:
     }  # fmt: skip
 
 
-def live_usage(source: MetricSource, settings: CostSettings, start: float, end: float) -> Table:
-    """Use from `start` to `end`. Raises SourceError if no query was answered, CommandError if the answers hold nothing."""
+def live_usage(source: MetricSource, settings: CostSettings, start: float, end: float, *, only: Collection[str] = QUERIES) -> Table:
+    """Use from `start` to `end`, by the queries of these names. Raises SourceError if no query was answered, CommandError if the answers hold nothing."""
     queries = {**default_queries(settings.labels), **settings.queries}
     found: list[Series] = []
     notes: list[str] = []
     faults: list[SourceError] = []
     capacity = [0.0, 0.0]
     for name, query in queries.items():
-        if not query:
+        if not query or name not in only:
             continue
         try:
             batch = source.range(query, start, end, settings.step)
