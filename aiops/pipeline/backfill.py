@@ -2,7 +2,8 @@
 
 Asked are range queries of the rule's own query, oldest piece first, at its own interval or, where that would be more than `STEPS` points, a whole multiple of it.
 Each poll takes pieces for at most `BUDGET` seconds, so neither the source nor the daemon is held up; meanwhile the rule is silent and says so (`Backfilling`).
-A source that refuses is given up after `TRIES` polls, and the rule learns from then on. Neighbours: `flow` asks at each poll, `detect.bank` is taught.
+After a failure it goes on where it was, later each time, and where the source found it too much with half of the points. After `TRIES` failures in a row the
+past is given up (`BackfillFailed`), and the rule learns from then on. Neighbours: `flow` asks at each poll, `detect.bank` is taught.
 """
 
 from __future__ import annotations
@@ -15,17 +16,22 @@ import numpy as np
 
 from aiops.domain.decision import Decision, Stage
 from aiops.domain.duration import format_duration
-from aiops.domain.errors import SourceError
+from aiops.domain.errors import SourceError, SourceRejectedError, SourceThrottledError
 from aiops.domain.rule import PromQuery, Rule
 from aiops.domain.series import Labels, RangeBatch, SampleBatch
 from aiops.pipeline.observe import Observer
 from aiops.pipeline.poller import Sources, match_volume
 from aiops.ports.clock import Clock
+from aiops.ports.sources import MetricSource
 
 STEPS, PIECE = 10_080, 500
 """Points a series at most (a week of minutes), and of one question."""
+SMALLEST = 25
+"""Points that a question is not made shorter than."""
 BUDGET = 5.0
-TRIES = 3
+TRIES = 8
+FIRST_WAIT, LONGEST_WAIT, MOST_WAIT = 5.0, 60.0, 600.0
+"""Seconds after the first failure, doubled with each further one; at most, whatever a source asks for. All rules share the source: what it finds too much must not be asked at each poll."""
 
 
 @dataclass
@@ -36,6 +42,9 @@ class _Progress:
     step: float
     failures: int = 0
     done: bool = False
+    piece: int = PIECE
+    due: float = -math.inf
+    trouble: str = ""
 
 
 class Backfill:
@@ -48,30 +57,33 @@ class Backfill:
     def step(self, rule: Rule) -> Decision | None:
         """Learn for a while. The reason why the rule is silent yet, None when it may speak."""
         source = self._sources.metrics.get(rule.source)
-        if rule.backfill <= 0.0 or not isinstance(rule.query, PromQuery) or source is None:
-            return None
         now = self._clock.now()
-        progress = self._of(rule, now)
-        if progress.done:
+        progress = self._of(rule, now) if rule.backfill > 0.0 and isinstance(rule.query, PromQuery) else None
+        if source is None or progress is None or progress.done:
             return None
-        began = self._clock.monotonic()
+        if now < progress.due <= now + MOST_WAIT:  # a clock that was set back does not make it wait for ever
+            return Decision(now, Stage.OBSERVE, rule.name, passed=False, reason="Backfilling", detail=f"asks again in {progress.due - now:.0f} s: {progress.trouble}")
         try:
-            while progress.at <= progress.end and self._clock.monotonic() - began < BUDGET:
-                last = min(progress.at + (PIECE - 1) * progress.step, progress.end)
-                found = source.range(rule.query.text, progress.at, last, progress.step)
-                volume = source.range(rule.volume_query, progress.at, last, progress.step) if rule.volume_query else None
-                for batch, events in steps(found, volume):
-                    self._observer.teach(rule, batch, match_volume(batch.labels, events) if events is not None else None)
-                progress.at, progress.failures = last + progress.step, 0
+            self._learn(rule, source, progress)
         except SourceError as error:
-            progress.failures += 1
-            if progress.failures >= TRIES:
+            if _refused(progress, error, now):
                 return self._over(rule, progress, now, "BackfillFailed", str(error))
             return Decision(now, Stage.OBSERVE, rule.name, passed=False, reason="Backfilling", detail=str(error))
         if progress.at > progress.end:
             return self._over(rule, progress, now, "Backfilled", f"{format_duration(round(rule.backfill))} in steps of {format_duration(progress.step)}")
         left = format_duration(round(progress.end - progress.at))
         return Decision(now, Stage.OBSERVE, rule.name, passed=False, reason="Backfilling", detail=f"{left} to go")
+
+    def _learn(self, rule: Rule, source: MetricSource, progress: _Progress) -> None:
+        assert isinstance(rule.query, PromQuery)
+        began = self._clock.monotonic()
+        while progress.at <= progress.end and self._clock.monotonic() - began < BUDGET:
+            last = min(progress.at + (progress.piece - 1) * progress.step, progress.end)
+            found = source.range(rule.query.text, progress.at, last, progress.step)
+            volume = source.range(rule.volume_query, progress.at, last, progress.step) if rule.volume_query else None
+            for batch, events in steps(found, volume):
+                self._observer.teach(rule, batch, match_volume(batch.labels, events) if events is not None else None)
+            progress.at, progress.failures = last + progress.step, 0
 
     def _over(self, rule: Rule, progress: _Progress, now: float, reason: str, detail: str) -> Decision:
         progress.done = True
@@ -91,6 +103,19 @@ class Backfill:
             if fresh:
                 self._observer.learning(rule, under_way=True)
         return known
+
+
+def _refused(progress: _Progress, error: SourceError, now: float) -> bool:
+    """Whether the past is given up; if not, when and how much is asked next."""
+    progress.failures, progress.trouble = progress.failures + 1, str(error)
+    hopeless = isinstance(error, SourceRejectedError) and progress.piece <= SMALLEST
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (progress.failures - 1))
+    if isinstance(error, SourceThrottledError):
+        wait = min(MOST_WAIT, max(wait, error.retry_after or 0.0))
+    else:
+        progress.piece = max(SMALLEST, progress.piece // 2)
+    progress.due = now + wait
+    return hopeless or progress.failures >= TRIES
 
 
 def steps(found: RangeBatch, volume: RangeBatch | None = None) -> Iterator[tuple[SampleBatch, SampleBatch | None]]:
