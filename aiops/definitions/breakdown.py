@@ -41,7 +41,8 @@ class Summed:
     def labels(self, candidates: Iterable[str], series: Mapping[str, str]) -> str:
         """What its first selector finds of this series, told apart by these labels."""
         first = _SELECTOR.search(self.text)
-        selector = first[0] if first is not None else "{}"
+        assert first is not None, "summed() takes no query without one"
+        selector = first[0]
         return self._narrowed(f"count by ({', '.join(candidates)}) ({selector})", series)
 
     def _narrowed(self, text: str, series: Mapping[str, str]) -> str:
@@ -80,7 +81,7 @@ def summed(query: str) -> Summed | None:
     except ValueError:
         return None
     found = [frozenset(_names(m[2] or "")) for m in _AGGREGATION.finditer(text)]
-    if not found or _NOT.search(text):
+    if not found or _NOT.search(text) or not _SELECTOR.search(text):
         return None
     return Summed(text, tuple(strings), frozenset.intersection(*found))
 

@@ -21,6 +21,8 @@ GRACE = 10
 AROUND = 3600.0
 USUAL, THERE, SUDDEN = 0.25, 0.75, 2
 """Shares of a departure that are still usual, and that count as there; samples between the two within which it came suddenly."""
+CLEAR, MAD_TO_SIGMA = 1 / 8, 1.4826
+"""The noise must be at most this share of a departure, for its onset to count as sudden."""
 _DAY = 86400.0
 
 
@@ -98,8 +100,14 @@ def _side(away: float) -> str:
 
 
 def _sudden(began: Evidence, reference: float, away: float) -> bool | None:
-    """From the last sample that was still usual to the first that was there."""
+    """From the last sample that was still usual to the first that was there. Where the noise is not far below the departure, a quick rise may be the noise's."""
     shares = [(v - reference) / away for v in began.values if v is not None] if away else []
     usual = max((i for i, share in enumerate(shares) if share < USUAL), default=None)
     there = next((i for i, share in enumerate(shares) if share >= THERE and usual is not None and i > usual), None)
-    return None if usual is None or there is None else there - usual <= SUDDEN
+    if usual is None or there is None:
+        return None
+    if there - usual > SUDDEN:
+        return False
+    middle = statistics.median(shares[: usual + 1])
+    noise = MAD_TO_SIGMA * statistics.median(abs(share - middle) for share in shares[: usual + 1])
+    return True if noise <= CLEAR else None

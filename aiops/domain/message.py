@@ -50,6 +50,8 @@ class IncidentView:
     links: Mapping[str, str] = field(default_factory=dict)
     contributors: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
+    learned: bool = False
+    """Something here was claimed by a detector that a person can tell it was none."""
 
 
 @dataclass(frozen=True, slots=True)

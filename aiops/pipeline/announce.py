@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from aiops.domain.errors import NotifyError, StoreError
 from aiops.domain.execution import Execution, ExecutionState
+from aiops.domain.feedback import DAMPED
 from aiops.domain.incident import Incident
 from aiops.domain.message import IncidentView, Message, MessageKind
 from aiops.domain.outcome import Verdict
@@ -102,6 +103,7 @@ def build_view(
         context=tuple(words(change, incident.opened_at) for change in incident.changes),
         contributors=tuple(str(c) for s in shown for c in s.evidence.contributors),
         causes=tuple(map(str, incident.causes)),
+        learned=any(s.detector in DAMPED for s in shown),
         runbook=execution.plan.runbook if execution else "",
         mode=execution.plan.mode.value if execution else "",
         execution=execution.id if execution else "",

@@ -16,7 +16,7 @@ from aiops.correlate.causes import Suspect, candidates
 from aiops.correlate.contributors import standing_out, telling
 from aiops.correlate.topology import Placement
 from aiops.detect.likeness import usual_until
-from aiops.domain.errors import SourceError
+from aiops.domain.errors import SourceError, SourceRejectedError
 from aiops.domain.incident import Cause, Incident
 from aiops.domain.rule import Direction, PromQuery, Rule
 from aiops.domain.series import Labels, SampleBatch
@@ -65,6 +65,7 @@ class Explaining:
         self._metrics, self._summed, self._observer, self._placement = metrics, summed, observer, placement
         self._clock, self._telemetry = clock, telemetry
         self._known: OrderedDict[str, tuple[float, tuple[Contributors, ...]]] = OrderedDict()
+        self._failed: dict[str, float] = {}
 
     def contributors(self, rule: Rule, labels: Labels, signal: Signal) -> tuple[Contributors, ...]:
         """Of a claim of this rule on the series with these labels; empty if the query sums nothing up, or nobody stands out."""
@@ -76,9 +77,14 @@ class Explaining:
         known = self._known.get(signal.key)
         if known is not None and 0.0 <= now - known[0] < FRESH:
             return known[1]
+        if 0.0 <= now - self._failed.get(rule.source, -math.inf) < FRESH:
+            # Questions beside the rules' own must not be what a source, or its circuit breaker, breaks down under.
+            return ()
         try:
             found = telling(self._asked(source, query, rule, labels, signal.evidence, now), SHOWN)
         except SourceError as error:
+            if not isinstance(error, SourceRejectedError):
+                self._failed[rule.source] = now
             self._telemetry.count("explanations", what="contributors", result=error.reason)
             return ()
         self._telemetry.count("explanations", what="contributors", result="found" if found else "nobody")

@@ -176,7 +176,9 @@ def _parts(view: IncidentView) -> Iterator[tuple[str, list[Block]]]:
 
 def _closing(view: IncidentView) -> Block:
     links = [link(address, name) for name, address in sorted(view.links.items())]
-    return context(" · ".join([f"incident `{inside_code(cut(view.incident, 100))}`", *[text for text in links if len(text) < 2500][:1]]))
+    name = inside_code(cut(view.incident, 100))
+    hint = [f"no anomaly? `aiops feedback add {name}`"] if view.learned else []
+    return context(" · ".join([f"incident `{name}`", *[text for text in links if len(text) < 2500][:1], *hint]))
 
 
 def _run(view: IncidentView) -> list[Block]:

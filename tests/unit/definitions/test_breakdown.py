@@ -41,7 +41,7 @@ def test_each_aggregation_keeps_one_label_more(query: str, broken: str) -> None:
     "query",
     [
         "x", "rate(x[1m])", "sum without (pod) (x)", "sum by (a) (x) / on (a) sum by (a) (y)", "sum by (a) (x) * on (a) group_left (b) y", "topk(3, sum by (a) (x))",
-        'sum by (b) (label_replace(x, "b", "$1", "a", "(.*)"))', "scalar(sum(x))", "absent(sum(x))", "not promql (", "x" * 10_000,
+        'sum by (b) (label_replace(x, "b", "$1", "a", "(.*)"))', "scalar(sum(x))", "sum(vector(1))", "absent(sum(x))", "not promql (", "x" * 10_000,
     ],
 )
 def test_what_cannot_be_told_apart_is_left_alone(query: str) -> None:

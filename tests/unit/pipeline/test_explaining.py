@@ -67,8 +67,11 @@ def test_what_changed_beside_it_is_a_candidate(pods: Pods) -> None:
 def test_a_source_that_refuses_leaves_the_incident_without(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = pods.stage.metrics.instant
 
+    asked: list[str] = []
+
     def refuses(query: str, at: float) -> SampleBatch:
         if "pod" in query:
+            asked.append(query)
             raise SourceUnavailableError("prometheus", "Timeout", "no answer")
         return plain(query, at)
 
@@ -77,6 +80,12 @@ def test_a_source_that_refuses_leaves_the_incident_without(pods: Pods, monkeypat
     pods.stage.run(30)
     (incident,) = pods.stage.incidents
     assert [s.evidence.contributors for s in incident.signals.values()] == [()]
+    # It is asked nothing more of this kind for a while, whatever is claimed.
+    pods.used |= {"checkout-3": 1.0}
+    pods.stage.run(20)
+    pods.used |= {"checkout-3": 80.0}
+    pods.stage.run(20)
+    assert len(asked) == 1
 
 
 def test_asking_is_bounded_and_not_repeated(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,3 +139,8 @@ def test_the_parts_and_what_else_changed_are_told_escaped():
     assert "3 of 40 pods: &lt;!channel&gt; 0.9" in text
     assert "What else changed" in text
     assert "disk 1 to 9" in text
+
+
+def test_how_to_say_that_it_was_none_is_told_where_that_can_be_said():
+    assert "no anomaly? `aiops feedback add inc-1`" in str(render(message("k", learned=True)).first.blocks)
+    assert "no anomaly?" not in str(render(message("k")).first.blocks)
