@@ -60,6 +60,7 @@ class IncidentFile:
     executions: Sequence[Execution]
     journals: Mapping[str, Sequence[JournalEntry]]
     decisions: Sequence[Decision]
+    feedback: Sequence[Feedback] = ()
 
 
 class Desk:
@@ -87,7 +88,8 @@ class Desk:
             raise CommandError(f"no incident {incident_id!r}: `aiops incidents list --all` shows them")
         runs = self._store.executions(incident=incident_id)
         return IncidentFile(
-            found, self._store.signals(incident_id), runs, {r.id: self._store.journal(r.id) for r in runs}, self._store.decisions(incident=incident_id)
+            found, self._store.signals(incident_id), runs, {r.id: self._store.journal(r.id) for r in runs}, self._store.decisions(incident=incident_id),
+            [f for f in self.feedback(everything=True) if f.incident == incident_id],
         )
 
     def why(self, target: str, *, since: float, limit: int = 100) -> Sequence[Decision]:

@@ -81,13 +81,7 @@ def _print(found: IncidentFile) -> None:
     out.print("\nsignals, newest first, and what they rest on")
     for s in found.signals:
         out.print(safe(f"  {when(s.at)}  {s.state.value:<8} {s.severity.value:<8} {s.rule}: {s.summary}"))
-    for claim in i.signals.values():
-        for line in (seen(claim), *map(str, claim.evidence.contributors)):
-            out.print(safe(f"  {line}"))
-    if i.causes:
-        out.print("\nwhat else changed, the likeliest cause first")
-    for cause in i.causes:
-        out.print(safe(f"  {when(cause.at)}  {cause}"))
+    _behind(found)
     for run in found.executions:
         print_run(run)
         for entry in found.journals[run.id]:
@@ -96,6 +90,21 @@ def _print(found: IncidentFile) -> None:
     for decision in found.decisions:
         mark = "passed " if decision.passed else "dropped"
         out.print(safe(f"  {when(decision.at)}  {decision.stage.value:<8} {mark} {decision.subject}: {decision.reason} {decision.detail}"))
+
+
+def _behind(found: IncidentFile) -> None:
+    """What the claims rest on, what a person said of them, and what else changed."""
+    i = found.incident
+    for claim in i.signals.values():
+        for line in (seen(claim), *map(str, claim.evidence.contributors)):
+            out.print(safe(f"  {line}"))
+    for word in found.feedback:
+        taken = f", taken back by {word.undone_by}" if word.undone_at is not None else ""
+        out.print(safe(f"  {word.rule}: no anomaly, says {word.by} {when(word.at)}{taken} ({word.id}) {word.why}"))
+    if i.causes:
+        out.print("\nwhat else changed, the likeliest cause first")
+    for cause in i.causes:
+        out.print(safe(f"  {when(cause.at)}  {cause}"))
 
 
 def seen(claim: Signal) -> str:

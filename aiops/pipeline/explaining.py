@@ -34,6 +34,8 @@ CANDIDATES = (
 LABELS, SHOWN, PARTS = 3, 2, 500
 """Labels that are tried, and shown, for one claim; values of a label beyond which it is not."""
 BUDGET, FRESH, KNOWN = 5.0, 300.0, 500
+AGAIN = 30.0
+"""Seconds within which an incident's neighbourhood is not measured again: claims of one fault come together."""
 SUSPECTS = 2000
 """Series that are measured for one incident, at most."""
 
@@ -66,6 +68,7 @@ class Explaining:
         self._clock, self._telemetry = clock, telemetry
         self._known: OrderedDict[str, tuple[float, tuple[Contributors, ...]]] = OrderedDict()
         self._failed: dict[str, float] = {}
+        self._looked: dict[str, float] = {}
 
     def contributors(self, rule: Rule, labels: Labels, signal: Signal) -> tuple[Contributors, ...]:
         """Of a claim of this rule on the series with these labels; empty if the query sums nothing up, or nobody stands out."""
@@ -117,6 +120,11 @@ class Explaining:
         """Candidates for the cause of an incident, from what the rules' banks have seen of its neighbourhood."""
         if incident.target is None or not incident.firing:
             return ()
+        now = self._clock.now()
+        looked = self._looked.get(incident.id)
+        if looked is not None and 0.0 <= now - looked < AGAIN:
+            return incident.causes
+        self._looked = {i: at for i, at in self._looked.items() if 0.0 <= now - at < AGAIN} | {incident.id: now}
         placement = self._placement()
         began = min(min(s.at, _first(s.evidence)) for s in incident.firing)
         found = candidates(incident.target, began, self._suspects(incident, rules, placement), placement)

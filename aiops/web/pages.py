@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
 from aiops.domain.errors import StoreError
+from aiops.domain.feedback import DAMPED
 from aiops.web import charts, texts
 from aiops.web.status import Site
 
@@ -83,6 +84,8 @@ class Pages:
             timeline=charts.timeline(found, signals, runs, journals, status.now),
             evidence=[(signal, charts.evidence_plot(signal)) for signal in newest[:PLOTS]], unshown=max(0, len(newest) - PLOTS),
             levels={run.id: charts.verification_plot(run) for run in runs},
+            words=[word for word in reading.value("feedback") or () if word.get("incident") == identity],
+            learned=any(s.detector in DAMPED for s in found.signals.values()),
             decisions=reading.decisions(incident=identity, limit=200), messages=reading.messages(identity, limit=50),
         )
 

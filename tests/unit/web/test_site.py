@@ -11,13 +11,15 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from aiops.app.desk import plain
 from aiops.domain.errors import AiopsError
+from aiops.domain.feedback import Feedback, Pattern
 from aiops.domain.incident import Cause
-from aiops.domain.signal import Contributors, Part
+from aiops.domain.signal import Contributors, Part, Severity
 from aiops.ports.storage import Changes
 from aiops.web.routes import MAX_BODY, build_app
 from aiops.web.server import WebServer
-from tests.unit.web.shapes import Kit, serving
+from tests.unit.web.shapes import NOW, Kit, serving
 
 
 @pytest.fixture
@@ -227,3 +229,17 @@ def test_the_parts_and_what_else_changed_are_shown(kit: Kit, at):
     text = requests.get(at("/incidents/inc-1"), timeout=10).text
     assert "3 of 40 pods: cart-7&lt;b&gt; 0.9 (before 0.1), …" in text
     assert "node/n1&lt;b&gt;" in text
+
+
+def test_what_a_person_said_of_an_incident_stands_on_its_page(kit: Kit, at):
+    assert "aiops feedback" not in requests.get(at("/incidents/inc-1"), timeout=10).text
+    found = kit.store.incident("inc-1")
+    assert found is not None
+    kit.store.write(Changes(incidents=(replace(found, signals={k: replace(s, detector="fleet") for k, s in found.signals.items()}),)))
+    assert "aiops feedback add inc-1" in requests.get(at("/incidents/inc-1"), timeout=10).text
+    word = Feedback("fb-1", "rule-1", "s", {}, "", "inc-1", Pattern("Unlike", Severity.WARNING), "ann<b>", NOW, NOW + 9.0, "a load test")
+    kit.store.write(Changes(values={"feedback": [plain(word)]}))
+    text = requests.get(at("/incidents/inc-1"), timeout=10).text
+    assert "no anomaly, says ann&lt;b&gt;" in text
+    assert "a load test" in text
+    assert "aiops feedback remove fb-1" in text
