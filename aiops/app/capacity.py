@@ -99,7 +99,7 @@ def capacity_file(path: Path, limit: float, *, lead: float, horizons: Sequence[f
             query = CapacityQuery(name, limit, lead, step, 0.0, tuple(max(h, step) for h in horizons), "last", falling, season=season)
             times = unit * (grid.start + grid.step * np.arange(len(grid.values), dtype=np.float64))
             (one,) = outlooks_of(query, [SeriesRange({"unique_id": name}, times, grid.values)], limit, float(times[-1]))
-            lines.append(_line("", query, one, float(times[-1]), grid.values))
+            lines.append(line_of("", query, one, float(times[-1]), grid.values))
         except ValueError as error:
             lines.append(_unusable(name, lead, str(error)))
     if all(line.used is None and line.reason for line in lines):
@@ -122,7 +122,7 @@ def _of_rule(asked: Capacity, rule: Rule, metrics: dict[str, MetricSource], now:
     if not found:
         return "no series"
     past = asked.past(rule, query, now)
-    return [_line(rule.name, query, one, now, past.get(tuple(sorted(one.labels.items())))) for one in found]
+    return [line_of(rule.name, query, one, now, past.get(tuple(sorted(one.labels.items())))) for one in found]
 
 
 def _copied(folder: Path, rules: Sequence[Rule]) -> History:
@@ -139,7 +139,8 @@ def _copied(folder: Path, rules: Sequence[Rule]) -> History:
     return copied
 
 
-def _line(rule: str, query: CapacityQuery, one: Outlook, now: float, past: Floats | None) -> Line:
+def line_of(rule: str, query: CapacityQuery, one: Outlook, now: float, past: Floats | None) -> Line:
+    """An outlook as it is shown, `now` after its last sample."""
     labels = {k: v for k, v in one.labels.items() if k != "__name__"}
     used = share_used(query, one.use, one.limit)
     shares = _thinned(past) / one.limit if past is not None and len(past) and one.limit else np.empty(0)

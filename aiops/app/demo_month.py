@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from aiops.app.capacity import Line, line_of
 from aiops.app.usage_files import ServiceSeries
 from aiops.app.usage_table import Series, Table, table_of
 from aiops.cost.month import DAY, Month
 from aiops.domain.prices import CloudPrices, NodeType, PriceList, Purchase
-from aiops.domain.series import Floats
+from aiops.domain.rule import CapacityQuery
+from aiops.domain.series import Floats, SeriesRange
+from aiops.pipeline.capacity import outlooks_of
 
 HISTORY = 60 * DAY
 BUDGET = 3000.0
@@ -93,3 +96,16 @@ def demo_services(month: Month, end: float) -> list[ServiceSeries]:
         p50 = base * chance.lognormal(0.0, 0.05, len(times))
         found.append(ServiceSeries(name, times, {"load": load, "p50": p50, "p95": p50 * 2.1 * chance.lognormal(0.0, 0.06, len(times)), "p99": p50 * 3.2 * chance.lognormal(0.0, 0.1, len(times)), "success": success}))
     return found
+
+
+def demo_capacity(now: float) -> tuple[Line, ...]:
+    """Two disks, one of which fills, and one node pool."""
+    chance = np.random.default_rng(13)
+    times = np.asarray(now - 3600.0 * np.arange(40 * 24, 0, -1), dtype=np.float64)
+    found = []
+    for name, level, rise, wave in (("disk of orders-db", 0.55, 0.3, 0.01), ("disk of search", 0.4, 0.05, 0.01), ("CPU of standard-8", 0.5, 0.08, 0.12)):
+        share = level + rise * (times - times[0]) / (40 * DAY) + wave * np.sin(2 * np.pi * times / DAY) + chance.normal(0.0, 0.004, len(times))
+        query = CapacityQuery(name, 1.0, 2 * DAY, 3600.0, 0.0, (DAY, 7 * DAY, 30 * DAY), "last")
+        (one,) = outlooks_of(query, [SeriesRange({}, times, np.asarray(share, dtype=np.float64))], 1.0, float(times[-1]))
+        found.append(line_of(name, query, one, now, share))
+    return tuple(found)

@@ -15,7 +15,8 @@ from typing import Any
 from aiops import __version__
 from aiops.adapters.clock import SystemClock
 from aiops.adapters.store import open_store
-from aiops.app.demo_month import BUDGET, PRICES, RELEASED, demo_services, demo_table
+from aiops.app.capacity import capacity
+from aiops.app.demo_month import BUDGET, PRICES, RELEASED, demo_capacity, demo_services, demo_table
 from aiops.app.desk import plain
 from aiops.app.performance import performance, services_for
 from aiops.app.spending import Spending, prices_of, spending, table_for, told
@@ -36,6 +37,7 @@ from aiops.web.month_page import render
 
 MOST = 100_000
 LONGEST = 10
+MOST_CAPACITY = 30
 DEMO_OBJECTIVE = 0.4
 
 
@@ -82,7 +84,7 @@ def monthly(settings: Settings, asked: Asked) -> dict[str, Any]:
         "availability": [*_promise("all incidents that were critical", ended, month, until, promised), *(p["availability"] for p in services if p["availability"])],
         "cost": told(cost) | {"ahead": _ahead(cost)} if cost is not None else None,
         "returns": asdict(_returns(settings, rows, ended, month, until)),
-        "capacity": [],
+        "capacity": _capacity(settings, asked, now, notes),
         "services": services,
         "notes": notes,
     }  # fmt: skip
@@ -182,6 +184,33 @@ def _services(settings: Settings, asked: Asked, month: Month, until: float, note
     except (AiopsError, OSError) as error:
         notes.append(f"no performance: {error}")
         return []
+
+
+def _capacity(settings: Settings, asked: Asked, now: float, notes: list[str]) -> list[dict[str, Any]]:
+    """What runs out when, from now on, whatever the month; what cannot be met within the horizon last."""
+    try:
+        if asked.demo:
+            lines, silent = demo_capacity(now), {}
+        else:
+            found = capacity(settings)
+            lines, silent = found.lines, found.silent
+    except (AiopsError, OSError) as error:
+        notes.append(f"no capacity: {error}")
+        return []
+    if silent:
+        rule, reason = next(iter(silent.items()))
+        notes.append(f"no capacity of {len(silent)} rules, for example {rule}: {reason}")
+    told = [line for line in lines if not line.reason]
+    if unsaid := len(lines) - len(told):
+        notes.append(f"no capacity of {unsaid} series, for example: {next(line.reason for line in lines if line.reason)}")
+    return [
+        {
+            "name": " ".join((line.rule, *(v for _, v in sorted(line.labels.items())))), "used": line.used, "limit": line.limit,
+            **{q: None if (left := getattr(line, q)) is None else now + left for q in ("p10", "p50", "p90")},
+            "within": max(line.chances, default=0.0), "probability": line.chances.get(max(line.chances, default=0.0)),
+        }
+        for line in told[:MOST_CAPACITY]
+    ]  # fmt: skip
 
 
 def _returns(settings: Settings, rows: Sequence[Outcomes], incidents: Sequence[Incident], month: Month, until: float) -> Any:

@@ -16,7 +16,7 @@ from aiops.app.usage_files import ServiceSeries, read_services
 from aiops.app.usage_live import live_services
 from aiops.cost.month import Month
 from aiops.domain.series import Floats
-from aiops.forecast.knee import knee_of
+from aiops.forecast.knee import knee_of, without_drift
 from aiops.forecast.performance import availability, outages_of, regression, trend
 from aiops.settings import Settings
 from aiops.settings.cost import SERVICE_QUERIES, ServiceSettings
@@ -58,6 +58,8 @@ def performance(
             found = trend(times, values[name], aim, rising_is_worse=name != "success")
             trends[name] = asdict(found) if found is not None else None
     load, latency = values.get("load"), values.get("p95", values.get("p50"))
+    if load is not None and latency is not None:
+        latency = without_drift(times, load, latency)
     knee = knee_of(load, latency, wanted) if load is not None and latency is not None else None
     curve = None
     if knee is not None and load is not None and latency is not None:

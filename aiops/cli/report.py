@@ -103,7 +103,9 @@ def print_month(d: dict[str, Any]) -> None:
     for name, value in r["inputs"]:
         out.print(safe(f"  assumed: {name}: {value}"))
     for row in d["capacity"]:
-        out.print(safe(f"capacity      {row['name']}: {row['level']:.4g} of {row['limit']:.4g}; runs out {when(row['p50']) or 'not in sight'}"))
+        used = "" if row["used"] is None else f"{row['used']:.0%} used; "
+        days = " / ".join((when(row[q])[:10] or "later") for q in ("p10", "p50", "p90"))
+        out.print(safe(f"capacity      {row['name']}: {used}met {days} (10, 50, 90 of 100)"))
     for s in d["services"]:
         _service(s)
     for note in d["notes"]:

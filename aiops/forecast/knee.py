@@ -59,6 +59,22 @@ class Knee:
         return _curve(load, self.capacity, self.exponent, self.idle, self.weight)
 
 
+def without_drift(times: Floats, load: Floats, latency: Floats, *, day: float = 86400.0) -> Floats:
+    """Latency as if each day's quiet third had been as fast as all days' are: what a release or age made slower is no matter of load.
+
+    Days without a latency at a known load keep theirs.
+    """
+    known = np.isfinite(times) & np.isfinite(load) & np.isfinite(latency)
+    days = np.floor(times / day)
+    quiet: dict[float, float] = {}
+    for name in np.unique(days[known]):
+        here = known & (days == name)
+        quiet[float(name)] = float(np.median(latency[here & (load <= np.quantile(load[here], 1 / 3))]))
+    usual = float(np.median(list(quiet.values()))) if quiet else 1.0
+    factor = np.array([usual / q if (q := quiet.get(float(name), usual)) > 0.0 else 1.0 for name in days])
+    return np.asarray(latency * factor)
+
+
 def knee_of(load: Floats, latency: Floats, objective: float | None = None, *, seed: int = 1) -> Knee | None:
     """From samples of load (requests a second) and latency, in any order. None if fewer than eight different loads with a latency are known."""
     keep = np.isfinite(load) & np.isfinite(latency) & (load > 0.0) & (latency >= 0.0)

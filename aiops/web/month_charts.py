@@ -65,6 +65,8 @@ class Chart:
     x_ticks: tuple[Tick, ...] = ()
     y_ticks: tuple[Tick, ...] = ()
     legend: tuple[tuple[str, str], ...] = ()
+    words: tuple[tuple[float, float, str], ...] = ()
+    """Texts at their places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,14 +251,15 @@ def runs_out(rows: Sequence[Mapping[str, Any]], start: float) -> Chart | None:
     if frame is None or not known:
         return None
     height = (HEIGHT - TOP - BOTTOM) / len(known)
-    boxes, lines = [], []
+    boxes, lines, words = [], [], []
     for n, row in enumerate(known):
         y = TOP + n * height + height * 0.25
         first, last = frame.x(row["p10"] or row["p50"]), frame.x(row["p90"] or frame.x_high)
         boxes.append(Box(first, round(y, 1), max(3.0, round(last - first, 1)), round(min(height * 0.5, 16.0), 1), "band", f"{row['name']}: {day_of(row['p50'])}"))
         lines.append(Shape(f"{frame.x(row['p50'])},{round(y, 1)} {frame.x(row['p50'])},{round(y + min(height * 0.5, 16.0), 1)}", "spent"))
+        words.append((LEFT + 4, round(y + 12, 1), str(row["name"])[:60]))
     told = "; ".join(f"{r['name']} about {day_of(r['p50'])}" for r in known)
-    return Chart("When it runs out", told, boxes=tuple(boxes), lines=tuple(lines), x_ticks=_days(frame, start, frame.x_high))
+    return Chart("When it runs out", told, boxes=tuple(boxes), lines=tuple(lines), x_ticks=_days(frame, start, frame.x_high), words=tuple(words))
 
 
 def share(part: float, whole: float, width: float = 100.0) -> float:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiops.forecast.knee import knee_of
+from aiops.forecast.knee import knee_of, without_drift
 from aiops.forecast.performance import DAY, Verdict, availability, outages_of, regression, trend
 
 
@@ -49,6 +49,28 @@ def test_a_curve_that_has_not_bent_yet_says_so():
     found = knee_of(load, 0.1 * chance.lognormal(0, 0.05, 400))
     assert found is not None
     assert not found.bent
+
+
+def test_a_service_that_becomes_slower_by_itself_has_no_knee_by_that():
+    t, chance = np.arange(0, 20 * DAY, 900.0), np.random.default_rng(4)
+    load = 50 * (1 + 0.4 * np.sin(2 * np.pi * t / DAY)) * (1 + 0.3 * t / t[-1])
+    slower = 0.2 * (1 + t / t[-1]) * chance.lognormal(0, 0.05, len(t))
+    raw = knee_of(load, slower)
+    assert raw is not None
+    assert raw.bent  # the busiest hours are the latest
+    found = knee_of(load, without_drift(t, load, slower))
+    assert found is not None
+    assert not found.bent
+
+
+def test_taking_the_drift_away_leaves_the_knee():
+    t, chance = np.arange(0, 20 * DAY, 900.0), np.random.default_rng(4)
+    load = 55 * (1 + 0.5 * np.sin(2 * np.pi * t / DAY)) * chance.lognormal(0, 0.03, len(t))
+    seen = mmc(np.minimum(load, 97), 1, 100.0) * (1 + t / t[-1]) * chance.lognormal(0, 0.05, len(t))
+    found = knee_of(load, without_drift(t, load, seen))
+    assert found is not None
+    assert found.bent
+    assert abs(found.capacity / 100 - 1) < 0.1
 
 
 def test_many_servers_hide_their_bend_and_that_is_told():

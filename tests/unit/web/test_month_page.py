@@ -118,6 +118,9 @@ def test_json_is_the_same_document(store: Settings) -> None:
     assert [r["verdict"] for s in found["services"] for r in s["releases"]] == ["worse"]
     assert found["services"][0]["knee"]["bent"]
     assert found["availability"][0]["outages"] >= 1
+    first = found["capacity"][0]
+    assert first["name"] == "disk of orders-db"
+    assert first["p10"] <= first["p50"] <= (first["p90"] or 1e12)
 
 
 def test_text_and_a_page_beside_it(store: Settings, tmp_path: Path) -> None:
