@@ -15,6 +15,8 @@ from aiops.domain.signal import Signal
 if TYPE_CHECKING:
     from aiops.app.desk import IncidentFile
 
+LINES = 10
+"""Of what stands behind a claim."""
 app = typer.Typer(help="What is wrong, what was claimed, planned and done about it.", no_args_is_help=True)
 
 
@@ -96,7 +98,7 @@ def _behind(found: IncidentFile) -> None:
     """What the claims rest on, what a person said of them, and what else changed."""
     i = found.incident
     for claim in i.signals.values():
-        for line in (seen(claim), *map(str, claim.evidence.contributors)):
+        for line in (seen(claim), *map(str, claim.evidence.contributors), *claim.evidence.lines[:LINES]):
             out.print(safe(f"  {line}"))
     for word in found.feedback:
         taken = f", taken back by {word.undone_by}" if word.undone_at is not None else ""
