@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,19 @@ from aiops.app.capacity import capacity
 from aiops.app.demo_month import BUDGET, PRICES, RELEASED, demo_capacity, demo_services, demo_table
 from aiops.app.desk import plain
 from aiops.app.performance import performance, services_for
+from aiops.app.realised import realised
 from aiops.app.spending import Spending, prices_of, spending, table_for, told
 from aiops.app.usage_files import ServiceSeries
 from aiops.app.usage_table import Table
 from aiops.cost.month import DAY, Month, month_named
 from aiops.cost.returns import Assumptions, returns
 from aiops.domain.errors import AiopsError, CommandError, StoreError
+from aiops.domain.execution import Execution
 from aiops.domain.incident import Incident
 from aiops.domain.prices import PriceList
 from aiops.domain.signal import Severity
 from aiops.forecast.performance import Availability, availability
 from aiops.pipeline.autonomy import reverted_runs
-from aiops.ports.storage import Reading
 from aiops.remediate.outcomes import ALL, Outcomes, outcomes
 from aiops.settings import Settings
 from aiops.web.month_page import render
@@ -65,17 +66,21 @@ def monthly(settings: Settings, asked: Asked) -> dict[str, Any]:
         if not asked.demo:
             raise
         notes.append(f"no incidents: {error}")
-        acted: dict[str, Any] = _acted((), (), month, until)
+        acted: dict[str, Any] = _acted((), (), month, until) | {"simulated": 0}
         rows: tuple[Outcomes, ...] = ()
+        runs: Sequence[Execution] = ()
+        reverted: Collection[str] = ()
         ended: Sequence[Incident] = ()
     else:
         try:
             ended = [i for i in store.incidents(limit=MOST, since=month.start) if i.opened_at < until]
-            rows = outcomes_of(store, ended, month, until, settings.report.manual_fix)
-            acted = _acted(ended, rows, month, until)
+            runs = [r for r in store.executions(since=month.start, limit=MOST) if r.created_at < until]
+            reverted = reverted_runs(store, month.start)
+            rows = outcomes(ended, runs, store.reviews(), reverted, settings.report.manual_fix)
+            acted = _acted(ended, rows, month, until) | {"simulated": sum(r.simulated for r in runs)}
         finally:
             store.close()
-    cost = _cost(settings, asked, month, until, notes)
+    cost, saved = _cost(settings, asked, month, until, notes, lambda table, prices: realised(runs, reverted, table, prices, until))
     services = _services(settings, asked, month, until, notes, ended)
     promised = settings.cost.services.availability
     return {
@@ -83,17 +88,11 @@ def monthly(settings: Settings, asked: Asked) -> dict[str, Any]:
         "incidents": acted,
         "availability": [*_promise("all incidents that were critical", ended, month, until, promised), *(p["availability"] for p in services if p["availability"])],
         "cost": told(cost) | {"ahead": _ahead(cost)} if cost is not None else None,
-        "returns": asdict(_returns(settings, rows, ended, month, until)),
+        "returns": asdict(_returns(settings, rows, ended, month, until, saved)),
         "capacity": _capacity(settings, asked, now, notes),
         "services": services,
         "notes": notes,
     }  # fmt: skip
-
-
-def outcomes_of(store: Reading, incidents: Sequence[Incident], month: Month, until: float, manual: float) -> tuple[Outcomes, ...]:
-    """What acting came to within the month. Raises StoreError."""
-    runs = [r for r in store.executions(since=month.start, limit=MOST) if r.created_at < until]
-    return outcomes(incidents, runs, store.reviews(), reverted_runs(store, month.start), manual)
 
 
 def _acted(incidents: Sequence[Incident], rows: Sequence[Outcomes], month: Month, until: float) -> dict[str, Any]:
@@ -133,13 +132,16 @@ def promise(name: str, found: Availability, how: str) -> dict[str, Any]:
     return {"name": name, **asdict(found), "left": found.left, "how": how}
 
 
-def _cost(settings: Settings, asked: Asked, month: Month, until: float, notes: list[str]) -> Spending | None:
+def _cost(
+    settings: Settings, asked: Asked, month: Month, until: float, notes: list[str], saved: Callable[[Table, PriceList], float],
+) -> tuple[Spending | None, float]:  # fmt: skip
     try:
         table, prices, budget = _table(settings, asked, month, until)
-        return spending(table, prices, settings.cost, month, labels=("team",) if asked.demo else settings.cost.labels, budget=budget)
+        found = spending(table, prices, settings.cost, month, labels=("team",) if asked.demo else settings.cost.labels, budget=budget)
+        return found, saved(table, prices)
     except (AiopsError, OSError) as error:
         notes.append(f"no cost: {error}")
-        return None
+        return None, 0.0
 
 
 def _table(settings: Settings, asked: Asked, month: Month, until: float) -> tuple[Table, PriceList, float]:
@@ -213,7 +215,7 @@ def _capacity(settings: Settings, asked: Asked, now: float, notes: list[str]) ->
     ]  # fmt: skip
 
 
-def _returns(settings: Settings, rows: Sequence[Outcomes], incidents: Sequence[Incident], month: Month, until: float) -> Any:
+def _returns(settings: Settings, rows: Sequence[Outcomes], incidents: Sequence[Incident], month: Month, until: float, saved: float) -> Any:
     c = settings.cost
     a = Assumptions(
         engineer_hour=c.engineer_hour, downtime_hour=c.downtime_hour, manual_fix=settings.report.manual_fix, manual_resolve=c.manual_resolve,
@@ -223,7 +225,7 @@ def _returns(settings: Settings, rows: Sequence[Outcomes], incidents: Sequence[I
     automated = over.automated if over is not None else 0
     critical = sum(i.severity is Severity.CRITICAL and not i.active for i in incidents)
     return returns(
-        a, automated=automated, resolve_mean=over.resolve.mean if over is not None else None, downtime=min(automated, critical),
+        a, automated=automated, resolve_mean=over.resolve.mean if over is not None else None, downtime=min(automated, critical), realised=saved,
         share_of_month=(until - month.start) / (month.end - month.start),
     )  # fmt: skip
 

@@ -50,6 +50,17 @@ class Table:
     volumes: tuple[Volume, ...]
     plan: NodePlan
 
+    def asked_by_pod(self, workload: tuple[str, str]) -> tuple[float, float]:
+        """Cores and GiB that a pod of (namespace, kind/name) requested when it last had any; 0 where it is not known."""
+        known = self.replicas.get(workload)
+        rows = [i for i, c in enumerate(self.usage.consumers) if (c.namespace, c.workload) == workload]
+        steps = np.flatnonzero(known.counts > 0) if known is not None else np.empty(0, dtype=np.int64)
+        if known is None or not rows or not len(steps):
+            return 0.0, 0.0
+        at, count = int(steps[-1]), float(known.counts[steps[-1]])
+        cpu, memory = (float(np.nansum(v[rows, at])) / count if (v := self.usage.requested.get(r)) is not None else 0.0 for r in (Resource.CPU, Resource.MEMORY))
+        return cpu, memory
+
 
 @dataclass
 class _Kept:

@@ -90,6 +90,8 @@ def print_month(d: dict[str, Any]) -> None:
     if acted["all"] is not None:
         a = acted["all"]
         out.print(f"  resolved without a person: {_rate(a['automated'], a['incidents'], a['automated_rate'])}; mean time to resolve {_span(a['resolve']['mean'])}")
+    if acted["simulated"]:
+        out.print(f"  simulated runs: {acted['simulated']}")
     for a in d["availability"]:
         kept = "[green]kept[/green]" if a["met"] else "[red]broken[/red]"
         out.print(safe(f"availability  {a['name']}: {a['share']:.3%} of {a['promised']:.2%}, lost {_span(a['lost'])} of {_span(a['budget'])} "), end="")

@@ -88,12 +88,21 @@ def _rates(usage: Usage, prices: PriceList, resource: Resource) -> Floats:
         if resource is Resource.EGRESS:
             return cloud.egress
         unit = {Resource.CPU: cloud.cpu, Resource.MEMORY: cloud.memory, Resource.GPU: cloud.gpu}[resource]
-        known = c.node_type or cloud.name not in averages
-        return unit * (cloud.factor(c.node_type, c.purchase) if known else averages[cloud.name])
+        return unit * _factor(c, cloud, averages)
 
     averages = _averages(usage, prices)
 
     return np.array([rate(c) for c in usage.consumers], dtype=np.float64)
+
+
+def unit_factor(consumer: Consumer, usage: Usage, prices: PriceList) -> float:
+    """What a unit of compute costs this consumer against the list's price."""
+    return _factor(consumer, prices.cloud(consumer.cloud), _averages(usage, prices))
+
+
+def _factor(consumer: Consumer, cloud: CloudPrices, averages: Mapping[str, float]) -> float:
+    known = consumer.node_type or cloud.name not in averages
+    return cloud.factor(consumer.node_type, consumer.purchase) if known else averages[cloud.name]
 
 
 def _averages(usage: Usage, prices: PriceList) -> dict[str, float]:

@@ -61,7 +61,7 @@ def returns(
     lines = (
         Line("work saved", labour, f"{automated} incidents x {a.manual_fix / 60:g} min x {a.engineer_hour:g} an hour"),
         Line("downtime avoided", avoided, f"{downtime} critical incidents x {faster / 60:.1f} min sooner x {a.downtime_hour:g} an hour"),
-        Line("recommendations carried out", realised, "monthly saving of what was carried out"),
+        Line("recommendations carried out", realised, "runs of right-size and scale-to, priced from their end on"),
         Line("running the automation", -platform, f"{a.platform_month:g} a month x {share_of_month:.0%} of the month"),
         Line("upkeep by people", -upkeep, f"{a.upkeep_hours:g} h a month x {share_of_month:.0%} x {a.engineer_hour:g} an hour"),
     )

@@ -15,6 +15,7 @@ from aiops.web.charts import Tick, nice_ticks, number
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 680.0, 230.0, 66.0, 14.0, 14.0, 26.0
 LARGEST = 1e300
+ROW = 26.0
 
 Pair = tuple[float, float]
 Maybe = float | None
@@ -67,6 +68,7 @@ class Chart:
     legend: tuple[tuple[str, str], ...] = ()
     words: tuple[tuple[float, float, str], ...] = ()
     """Texts at their places."""
+    height: float = HEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,16 +252,15 @@ def runs_out(rows: Sequence[Mapping[str, Any]], start: float) -> Chart | None:
     frame = _frame(start, max(latest, default=start) + 86400.0, [float(len(known)), 0.0])
     if frame is None or not known:
         return None
-    height = (HEIGHT - TOP - BOTTOM) / len(known)
     boxes, lines, words = [], [], []
     for n, row in enumerate(known):
-        y = TOP + n * height + height * 0.25
+        y = TOP + n * ROW
         first, last = frame.x(row["p10"] or row["p50"]), frame.x(row["p90"] or frame.x_high)
-        boxes.append(Box(first, round(y, 1), max(3.0, round(last - first, 1)), round(min(height * 0.5, 16.0), 1), "band", f"{row['name']}: {day_of(row['p50'])}"))
-        lines.append(Shape(f"{frame.x(row['p50'])},{round(y, 1)} {frame.x(row['p50'])},{round(y + min(height * 0.5, 16.0), 1)}", "spent"))
+        boxes.append(Box(first, round(y, 1), max(3.0, round(last - first, 1)), 16.0, "band", f"{row['name']}: {day_of(row['p50'])}"))
+        lines.append(Shape(f"{frame.x(row['p50'])},{round(y, 1)} {frame.x(row['p50'])},{round(y + 16.0, 1)}", "spent"))
         words.append((LEFT + 4, round(y + 12, 1), str(row["name"])[:60]))
     told = "; ".join(f"{r['name']} about {day_of(r['p50'])}" for r in known)
-    return Chart("When it runs out", told, boxes=tuple(boxes), lines=tuple(lines), x_ticks=_days(frame, start, frame.x_high), words=tuple(words))
+    return Chart("When it runs out", told, boxes=tuple(boxes), lines=tuple(lines), x_ticks=_days(frame, start, frame.x_high), words=tuple(words), height=TOP + ROW * len(known) + BOTTOM)
 
 
 def share(part: float, whole: float, width: float = 100.0) -> float:
