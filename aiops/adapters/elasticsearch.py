@@ -117,7 +117,7 @@ class ElasticsearchSource:
         asked = self._asked(query)
         warnings: dict[str, None] = {}
         found = dict[tuple[tuple[str, str], ...], float]()
-        for labels, count in self._grouped(asked, at, warnings) if query.group_by else self._total(asked, at, warnings):
+        for labels, count in self._grouped(asked, at, warnings) if query.group_by or query.histogram else self._total(asked, at, warnings):
             key = tuple(sorted(labels.items()))
             found[key] = found.get(key, 0.0) + count
         kept = sorted(sorted(found.items(), key=lambda item: (-item[1], item[0]))[: query.max_groups])
@@ -167,7 +167,8 @@ class ElasticsearchSource:
         query, seen = asked.query, 0
         after: dict[str, Any] | None = None
         fields = list(query.group_by)
-        sources = [{str(i): {"terms": {"field": asked.exact[field], "missing_bucket": True}}} for i, field in enumerate(fields)]
+        sources: list[dict[str, Any]] = [{str(i): {"terms": {"field": asked.exact[field], "missing_bucket": True}}} for i, field in enumerate(fields)]
+        sources += [{field: {"histogram": {"field": field, "interval": width, "missing_bucket": True}}} for field, width in query.histogram.items()]
         while True:
             composite: dict[str, Any] = {"size": min(PAGE, query.max_groups + 1), "sources": sources}
             if after is not None:
@@ -177,7 +178,9 @@ class ElasticsearchSource:
             self._note(answer, warnings)
             found = _shaped(self._name, _at(self._name, answer, "aggregations", "groups"), _Groups)
             for bucket in found.buckets:
-                yield {field: _plain(bucket.key[str(i)]) for i, field in enumerate(fields) if bucket.key.get(str(i)) is not None}, float(bucket.doc_count)
+                named = {field: _plain(bucket.key[str(i)]) for i, field in enumerate(fields) if bucket.key.get(str(i)) is not None}
+                named |= {field: f"{bucket.key[field]:.12g}" for field in query.histogram if bucket.key.get(field) is not None}
+                yield named, float(bucket.doc_count)
             seen, after = seen + len(found.buckets), found.after_key
             if after is None or not found.buckets:
                 return

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aiops.domain.errors import SourceRejectedError
-from aiops.domain.rule import LogQuery
+from aiops.domain.rule import LogQuery, bucket_of
 from aiops.domain.series import LogLine, SampleBatch
 
 # What the standard analyser's rules (Unicode UAX #29) come to: letters, digits and underscores are words; between two letters an
@@ -107,7 +107,8 @@ class MemoryLogs:
         """
         groups: dict[tuple[tuple[str, str], ...], int] = {}
         for record in self._matching(query, at - query.window, at, patterns_must_match=True):
-            found = ((name, _field(query, record, name)) for name in query.group_by)
+            found = [(name, _field(query, record, name)) for name in query.group_by]
+            found += [(name, self._bucket(record, name, width)) for name, width in query.histogram.items()]
             key = tuple(sorted((name, value) for name, value in found if value is not None))
             groups[key] = groups.get(key, 0) + 1
         ranked = sorted(groups.items(), key=lambda item: (-item[1], item[0]))
@@ -117,6 +118,13 @@ class MemoryLogs:
         warnings = (f"more than {query.max_groups} groups: the largest are kept",) if partial else ()
         counts = np.array([count for _, count in kept], dtype=np.float64)
         return SampleBatch(self._name, str(query), at, labels, np.full(len(kept), at), counts, warnings, partial)
+
+    def _bucket(self, record: _Record, name: str, width: float) -> str | None:
+        text = record.fields.get(name)
+        try:
+            return None if text is None else bucket_of(float(text), width)
+        except (ValueError, OverflowError) as error:
+            raise SourceRejectedError(self._name, "BadQuery", f"field {name!r} is no number: {text!r}") from error
 
     def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
         """At most `limit` records with `start <= t < end`, oldest first. SourceRejectedError (IndexMissing) if a named index is missing.

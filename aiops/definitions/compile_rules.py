@@ -24,7 +24,7 @@ MISSED = 4
 BACKFILL = 7 * 86400.0
 """What detectors of a series' own past learn from first, where the rule does not say: each hour of the week once."""
 
-LEARNED = frozenset({"seasonalZ", "fleet", "focus", "peers", "isolationForest", "logErrorRate", "logTemplates"})
+LEARNED = frozenset({"seasonalZ", "fleet", "focus", "peers", "isolationForest", "adwin", "pageHinkley", "logErrorRate", "logTemplates"})
 """Detectors that know what is usual from the past alone, so that a roll-out looks to them like a fault."""
 
 
@@ -103,6 +103,7 @@ def _logs(model: LogsModel, lines: int) -> LogQuery:
         exclude={name: tuple(values) for name, values in model.exclude.items()},
         phrase=model.phrase,
         group_by=tuple(model.group_by),
+        histogram=dict(model.histogram),
         time_field=model.time_field,
         message_field=model.message_field,
         max_groups=model.max_groups,

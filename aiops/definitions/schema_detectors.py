@@ -128,8 +128,10 @@ class DriftModel(Model):
     """A distribution against a reference, by size (PSI, KL) and significance both. One subject for each set of the other labels; too few rows are no verdict."""
 
     type: Literal["drift"]
-    of: Literal["values", "histogram", "categories"] = Field(default="values", description="values of gauges, buckets by the label le, or counts by a label")
-    over: list[LabelName] = Field(default_factory=list, max_length=8, description="labels pooled into one distribution (of categories: that name them)")
+    of: Literal["values", "histogram", "buckets", "categories"] = Field(
+        default="values", description="values of gauges, buckets by the label le, counts by a label that is a number, or counts by a label",
+    )
+    over: list[LabelName] = Field(default_factory=list, max_length=8, description="labels pooled into one distribution (of categories and buckets: that name them)")
     feature: LabelName | None = Field(default=None, description="the label that tells features of one subject apart")
     about: Literal["input", "prediction"] = Field(default="input", description="the reason given is InputDrifted or PredictionDrifted")
     reference_mode: Literal["rolling", "pinned", "sinceRetraining"] = "rolling"
@@ -152,6 +154,8 @@ class DriftModel(Model):
             raise ValueError("of values the window must be at least a twentieth of reference")
         if self.of == "categories" and not self.over:
             raise ValueError("of categories over names the label that holds the category")
+        if self.of == "buckets" and len(self.over) != 1:
+            raise ValueError("of buckets over names the one label that holds the bucket's lower bound")
         return self
 
 

@@ -56,6 +56,9 @@ class LogsModel(Model):
     exclude: FieldValues = Field(default_factory=dict, description="field: exact values that do not count")
     phrase: Annotated[str, Field(max_length=500)] = ""
     group_by: Annotated[list[FieldName], Field(max_length=8)] = Field(default_factory=list)
+    histogram: Annotated[dict[FieldName, Annotated[float, Field(gt=0, le=1e15)]], Field(max_length=2)] = Field(
+        default_factory=dict, description="field of numbers: width of a bucket; grouped by too, by the bucket's lower bound",
+    )
     time_field: FieldName = "@timestamp"
     message_field: FieldName = "message"
     max_groups: int = Field(default=1000, ge=1, le=10_000)

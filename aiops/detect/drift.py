@@ -29,7 +29,7 @@ from aiops.detect.population import Counted, measured
 from aiops.detect.reference import Cell, Reference, learned, loaded
 from aiops.domain.series import SampleBatch, series_id
 
-OF, MODES, ABOUT = ("values", "histogram", "categories"), ("rolling", "pinned", "sinceRetraining"), ("input", "prediction")
+OF, MODES, ABOUT = ("values", "histogram", "buckets", "categories"), ("rolling", "pinned", "sinceRetraining"), ("input", "prediction")
 CELLS = 1024
 """Cells kept a feature, about."""
 MEMBERS = 16
@@ -40,7 +40,7 @@ MIN_CELLS = 8
 
 
 class Drift:
-    """`of`: values, histogram or categories. `over`: labels pooled into one population (of categories: the label that names them). `feature`: the label that
+    """`of`: values, histogram, buckets or categories. `over`: labels pooled into one population (of categories and buckets: that name them). `feature`: the label that
     tells features of one subject apart, empty for none. `reference`, `window`: seconds. `counter`: counts are totals that rise. `every`: seconds for which one
     answer's counts stand, 0 if answers do not overlap.
     """
@@ -73,8 +73,8 @@ class Drift:
             raise ValueError(f"drift: window ({window:g} s) must be above 0 and at most reference ({reference:g} s), bins ({bins}) at least 2")
         if of == "values" and window < reference / 20.0:
             raise ValueError(f"drift: of values the window ({window:g} s) must be at least a twentieth of reference ({reference:g} s)")
-        if of == "categories" and not over:
-            raise ValueError("drift: of categories over must name the label that holds the category")
+        if (of == "categories" and not over) or (of == "buckets" and len(over) != 1):
+            raise ValueError(f"drift: of {of} over must name the label that holds {'the category' if of == 'categories' else 'the number, and no other'}")
         self.reason = f"{about.capitalize()}Drifted"
         self._of, self._mode, self._bins = of, reference_mode, bins
         self._folding = Folding(of, over, feature)

@@ -13,7 +13,7 @@ Members = Mapping[str, Mapping[str, list[tuple[str, float]]]]
 
 
 class Folding:
-    """`of`: values, histogram or categories. `over`: labels pooled (of categories: that name them). `feature`: the label that tells features apart, empty for none."""
+    """`of`: values, histogram, buckets or categories. `over`: labels pooled (of the last two: that name them). `feature`: the label that tells features apart, empty for none."""
 
     def __init__(self, of: str, over: Sequence[str], feature: str) -> None:
         self._of, self._feature = of, feature
@@ -54,6 +54,12 @@ class Folding:
             except (KeyError, ValueError):
                 return None
             return None if math.isnan(bound) else str(bound)
+        if self._of == "buckets":
+            try:
+                number = float(labels[self._category[0]])
+            except (KeyError, ValueError):
+                return None
+            return str(number) if math.isfinite(number) else None
         if self._of == "categories":
             return "/".join(labels.get(name, "") for name in self._category)
         return series_id(labels)

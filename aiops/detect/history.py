@@ -54,7 +54,7 @@ class History:
         if not counts or not any(counts.values()):
             return
         cell = self.cells[-1] if self.cells else None
-        alike = isinstance(cell, dict) and (self.kind == "categories" or cell.keys() == counts.keys())
+        alike = isinstance(cell, dict) and (self.kind != "histogram" or cell.keys() == counts.keys())
         if cell is None or not alike or at - self.times[-1] >= length * 0.999:
             self.times.append(at)
             self.cells.append(dict(counts))

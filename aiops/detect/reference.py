@@ -1,6 +1,7 @@
 """What was usual: a distribution in bins, with the law of how far chance alone departs from it. Made of cells (a stretch of time each), in order of time.
 
-Three kinds: `values` (numbers, bins at quantiles), `histogram` (Prometheus buckets: their bounds are the bins), `categories` (counts by name).
+Four kinds: `values` (numbers, bins at quantiles), `histogram` (Prometheus buckets: their bounds are the bins), `buckets` (counts by number, absent is none; bins at
+quantiles, as of values), `categories` (counts by name).
 Neighbours: `drift` collects cells, `no_drift_law` learns from them, `population` measures.
 """
 
@@ -52,6 +53,8 @@ class Reference:
     def _count(self, cells: Sequence[Cell]) -> Counts | None:
         if self.kind == "values":
             return _in_bins(_numbers(cells), self.edges).astype(np.int64)
+        if self.kind == "buckets":
+            return _rounded(_by_number(cells, self.edges).sum(axis=0))
         if self.kind == "categories":
             return _rounded(_by_name(cells, self.names[:-2]).sum(axis=0))
         found = _by_bound(cells, self.edges)
@@ -92,6 +95,11 @@ def learned(kind: str, cells: Sequence[Cell], span: tuple[float, float], *, bins
             return None
         edges = tuple(np.unique(quantile_edges(numbers[None, :], bins)[0]).tolist())
         table, names = _values_table(cells, edges), spans(np.asarray(edges))[:-1]
+    elif kind == "buckets":
+        edges = _weighted_edges(cells, bins)
+        if not edges:
+            return None
+        table, names = _by_number(cells, edges), spans(np.asarray(edges))[:-1]
     elif kind == "categories":
         names = (*_common(cells), OTHER, NEW)
         table = _by_name(cells, names[:-2])
@@ -121,6 +129,34 @@ def _values_table(cells: Sequence[Cell], edges: Sequence[float]) -> Floats:
     sizes = [len(cell) for cell in cells]
     places = np.searchsorted(edges, _numbers(cells), side="left") + np.repeat(np.arange(len(cells)) * (len(edges) + 1), sizes)
     return np.bincount(places, minlength=len(cells) * (len(edges) + 1)).reshape(len(cells), -1).astype(np.float64)
+
+
+def _weighted_edges(cells: Sequence[Cell], bins: int) -> tuple[float, ...]:
+    """As quantile_edges, of counts by number; empty if there are none."""
+    total: dict[float, float] = {}
+    for number, count in (pair for cell in cells for pair in _numbered(cell)):
+        total[number] = total.get(number, 0.0) + count
+    numbers = sorted(total)
+    reached = np.cumsum([total[number] for number in numbers])
+    if not numbers or reached[-1] <= 0.0:
+        return ()
+    edges = np.array(numbers)[np.searchsorted(reached, reached[-1] * np.arange(1, bins) / bins * (1.0 - 1e-12))]
+    edges[:-1] = np.where(edges[:-1] == edges[1:], np.nextafter(edges[:-1], -np.inf), edges[:-1])
+    return tuple(np.unique(edges).tolist())
+
+
+def _by_number(cells: Sequence[Cell], edges: Sequence[float]) -> Floats:
+    """(cells, bins)."""
+    table = np.zeros((len(cells), len(edges) + 1))
+    for row, cell in enumerate(cells):
+        for number, count in _numbered(cell):
+            table[row, np.searchsorted(edges, number, side="left")] += count
+    return table
+
+
+def _numbered(cell: Cell) -> list[tuple[float, float]]:
+    """Buckets of a cell; what was too many to be told apart is left out."""
+    return [(float(name), count) for name, count in cell.items() if name != OTHER] if isinstance(cell, Mapping) else []
 
 
 def _common(cells: Sequence[Cell]) -> list[str]:

@@ -5,6 +5,7 @@ Neighbours: `definitions` makes rules from YAML, `pipeline.poller` and `observe`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -63,6 +64,7 @@ class LogQuery:
     """Counts of log records in the last `window` seconds, one series for each combination of `group_by` fields.
 
     With `lines` it is so many records themselves, the oldest of the window, that are asked for, not their counts.
+    `histogram`: fields of numbers, and how wide a bucket of each is: they are grouped too, by the bucket's lower bound as text.
     `where` and `exclude`: field → allowed exact values (any of them). `phrase`: words that must stand in the message field, in order.
     """
 
@@ -72,6 +74,7 @@ class LogQuery:
     exclude: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     phrase: str = ""
     group_by: tuple[str, ...] = ()
+    histogram: Mapping[str, float] = field(default_factory=dict)
     time_field: str = "@timestamp"
     message_field: str = "message"
     max_groups: int = 1000
@@ -84,9 +87,14 @@ class LogQuery:
         parts += [f"{field}!={'|'.join(values)}" for field, values in self.exclude.items()]
         if self.phrase:
             parts.append(f"{self.message_field}~{self.phrase!r}")
-        if self.group_by:
-            parts.append(f"by ({', '.join(self.group_by)})")
+        if groups := [*self.group_by, *(f"{field}/{width:g}" for field, width in self.histogram.items())]:
+            parts.append(f"by ({', '.join(groups)})")
         return " ".join(parts)
+
+
+def bucket_of(value: float, width: float) -> str:
+    """The lower bound of the bucket that a finite value lies in, as a label has it."""
+    return f"{math.floor(value / width) * width:.12g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,12 @@ MAX_LINE = 2000
 
 def query_key(query: LogQuery) -> str:
     """The identity of a log query in a bundle: everything that decides its answer."""
-    parts = (
+    parts: tuple[object, ...] = (
         query.index, query.window, sorted(query.where.items()), sorted(query.exclude.items()), query.phrase, query.group_by,
         query.time_field, query.message_field,
     )  # fmt: skip
-    return repr((*parts, query.lines) if query.lines else parts)
+    # What a query does not use is not part of it: recordings made before it was known are still found.
+    return repr((*parts, *sorted(query.histogram.items()), *([query.lines] if query.lines else [])))
 
 
 def lines_answer(query: LogQuery, at: float, lines: Iterable[LogLine]) -> LogAnswer:

@@ -69,7 +69,7 @@ def elasticsearch_logs(elasticsearch: Elasticsearch) -> Iterator[ElasticsearchSo
     mapping = {
         "mappings": {
             "dynamic_templates": [{"keywords": {"match_mapping_type": "string", "mapping": {"type": "keyword"}}}],
-            "properties": {"@timestamp": {"type": "date"}, "message": {"type": "text"}},
+            "properties": {"@timestamp": {"type": "date"}, "message": {"type": "text"}, "took": {"type": "double"}},
         }
     }
     lines: list[dict[str, object]] = []

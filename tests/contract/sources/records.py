@@ -55,5 +55,7 @@ def all_records() -> list[Entry]:
         Entry(START + 710, "Empty value", {"kind": "", "level": "ERROR "}),
         Entry(START + 720, "in another index", {"level": "ERROR", "service": "other"}, OTHER),
     ]
+    made += [Entry(START + 1000 + i, "took a while", {"kind": "timed", "took": took}) for i, took in enumerate(("0", "49.9", "50", "-0.5", "120.25", "99", "50.5"))]
+    made.append(Entry(START + 1007, "took nobody knows how long", {"kind": "timed"}))
     made += [Entry(START + 800 + 0.001 * i, f"many groups {i}", {"kind": "many", "nr": f"n{i % 25}"}) for i in range(40)]
     return made

@@ -53,6 +53,20 @@ def test_counts_by_group(logs: LogSource, by: tuple[str, ...]) -> None:
     assert not batch.partial
 
 
+def test_counts_by_bucket_of_a_number(logs: LogSource) -> None:
+    timed = {"kind": ("timed",)}
+    batch = logs.counts(LogQuery(INDEX, 60, where=timed, histogram={"took": 50.0}), START + 1060)
+    by_hand = {group(took="-50"): 1.0, group(took="0"): 2.0, group(took="50"): 3.0, group(took="100"): 1.0, group(): 1.0}
+    assert counted(batch) == by_hand
+    assert counted(logs.counts(LogQuery(INDEX, 60, where=timed, group_by=("kind",), histogram={"took": 0.25}), START + 1060))[group(kind="timed", took="120.25")] == 1.0
+    assert len(logs.counts(LogQuery(INDEX, 60, histogram={"took": 50.0}), START - 1000)) == 0
+
+
+def test_buckets_of_what_is_no_number_are_refused(logs: LogSource) -> None:
+    with pytest.raises(SourceRejectedError):
+        logs.counts(LogQuery(INDEX, 60, where={"kind": ("timed",)}, histogram={"kind": 50.0}), START + 1060)
+
+
 def test_a_record_without_a_field_counts_in_the_group_without_that_label(logs: LogSource) -> None:
     batch = logs.counts(LogQuery(INDEX, 300, where={"service": ("cart",)}, group_by=("kubernetes.pod",)), START + 400)
     assert frozenset() in counted(batch)

@@ -226,3 +226,21 @@ def test_a_cap_on_features() -> None:
 def test_parameters_that_contradict_each_other_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="drift"):
         Drift(**wrong)  # type: ignore[arg-type]
+
+
+def test_buckets_of_a_histogram_aggregation_are_numbers_and_absent_ones_are_none() -> None:
+    took = generator().lognormal(4.0, 0.5, (220, 60))
+    took[160:] *= 1.5
+    detector = Drift(of="buckets", over=["took"], reference=7200.0, window=1200.0, every=60.0, feature="field")
+    batches = []
+    for i, line in enumerate(took):
+        numbers, counts = np.unique(np.floor(line / 10.0) * 10.0, return_counts=True)
+        found = [({"workload": "w", "took": f"{n:.12g}"}, float(c)) for n, c in zip(numbers.tolist(), counts.tolist(), strict=True)]
+        batches.append(answer(T0 + 60.0 * i, [*found, ({"workload": "w"}, 3.0)]))
+    seen = fed(detector, batches)
+    assert 160 <= drifted(seen)[0] < 180
+    assert seen[0].dropped == {"NoSuchLabel": 1}
+    assert "≤ 20 | 20 … 30" in detector.lines(SHOP)[0]
+    other = Drift(of="buckets", over=["took"], reference=7200.0, window=1200.0, every=60.0, feature="field")
+    other.restore(detector.snapshot())
+    assert other.snapshot() == detector.snapshot()
