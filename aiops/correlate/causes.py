@@ -2,7 +2,7 @@
 
 Each series is measured against its own past before the incident: how far it went, in robust deviations (median absolute deviation, as in Iglewicz and Hoaglin,
 "How to Detect and Handle Outliers", ASQC 1993), and since when. Rank = log of that, times how near it stands (the target itself and the node under it before
-the namespace, what shares a node, and other workloads beside it), times how early it changed: what changed before the incident's first sign counts more than what
+what it calls, the namespace, what shares a node, and other workloads beside it), times how early it changed: what changed before the incident's first sign counts more than what
 changed with it, and what changed after it is rather a consequence. Pure. Neighbours: `topology` says what is near, `pipeline.explaining` brings the series.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ from aiops.correlate.topology import Placement
 from aiops.domain.incident import Cause
 from aiops.domain.target import TargetRef
 
-NEAR = {"itself": 1.0, "node": 1.0, "namespace": 0.8, "same node": 0.7, "neighbour": 0.6}
+NEAR = {"itself": 1.0, "node": 1.0, "called": 0.9, "namespace": 0.8, "same node": 0.7, "neighbour": 0.6}
 AFTER, LATEST = 0.25, 0.5
 """Factors of what changed after the first sign, and of what changed with it; what changed as early as is looked counts whole."""
 LEAD, FEWEST = 120.0, 8
@@ -41,11 +41,13 @@ class Suspect:
     values: Sequence[float | None]
 
 
-def candidates(target: TargetRef, began: float, suspects: Iterable[Suspect], placement: Placement) -> tuple[Cause, ...]:
-    """The first `SHOWN`, one for each rule and target. `began`: the first sign of the incident."""
+def candidates(
+    target: TargetRef, began: float, suspects: Iterable[Suspect], placement: Placement, calls: Collection[str] = ()
+) -> tuple[Cause, ...]:
+    """The first `SHOWN`, one for each rule and target. `began`: the first sign of the incident; `calls`: names of what the target is known to call."""
     best: dict[tuple[str, TargetRef], Cause] = {}
     for suspect in suspects:
-        relation = related(target, suspect.target, placement)
+        relation = related(target, suspect.target, placement, calls)
         cause = measured(suspect, relation, began) if relation else None
         key = (suspect.rule, suspect.target)
         if cause is not None and (key not in best or cause.score > best[key].score):
@@ -53,19 +55,21 @@ def candidates(target: TargetRef, began: float, suspects: Iterable[Suspect], pla
     return tuple(sorted(best.values(), key=lambda c: (-c.score, c.at, c.rule, c.about))[:SHOWN])
 
 
-def related(target: TargetRef, other: TargetRef, placement: Placement) -> str:
+def related(target: TargetRef, other: TargetRef, placement: Placement, calls: Collection[str] = ()) -> str:
     """A key of `NEAR`; empty if they have nothing to do with each other."""
     if other.context != target.context:
         return ""
-    if other == target:
-        return "itself"
-    if placement.below(other, target):
-        return "node" if other.kind == "Node" else "namespace"
-    if placement.below(target, other):
-        return "neighbour"  # on this node, or in this namespace
-    if placement.nodes_of.get(target, frozenset()) & placement.nodes_of.get(other, frozenset()):
-        return "same node"
-    return "neighbour" if target.namespace and target.namespace == other.namespace else ""
+    beside = target.namespace != "" and target.namespace == other.namespace
+    shared = placement.nodes_of.get(target, frozenset()) & placement.nodes_of.get(other, frozenset())
+    relations = {
+        "itself": other == target,
+        "node" if other.kind == "Node" else "namespace": placement.below(other, target),
+        "called": beside and other.name in calls,
+        "same node": bool(shared),
+        # What stands on this node or in this namespace is near it too.
+        "neighbour": beside or placement.below(target, other),
+    }
+    return next((relation for relation, holds in relations.items() if holds), "")
 
 
 def measured(suspect: Suspect, relation: str, began: float) -> Cause | None:

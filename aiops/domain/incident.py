@@ -46,7 +46,7 @@ class RecentChange:
 class Cause:
     """A series near an incident's target that changed about when the incident began. `z`: by so many robust deviations; `at`: since when (Unix seconds).
 
-    `relation`: `itself`, `node`, `namespace` (the object that the target stands on or lives in), `same node`, `neighbour`. `score`: what it is ranked by.
+    `relation`: `itself`, `node`, `namespace` (the object that the target stands on or lives in), `called`, `same node`, `neighbour`. `score`: what it is ranked by.
     """
 
     rule: str

@@ -127,16 +127,17 @@ class Explaining:
         self._looked = {i: at for i, at in self._looked.items() if 0.0 <= now - at < AGAIN} | {incident.id: now}
         placement = self._placement()
         began = min(min(s.at, _first(s.evidence)) for s in incident.firing)
-        found = candidates(incident.target, began, self._suspects(incident, rules, placement), placement)
+        calls = frozenset(s.labels["dependency"] for s in incident.firing if s.labels.get("dependency"))
+        found = candidates(incident.target, began, self._suspects(incident, rules, placement, calls), placement, calls)
         self._telemetry.count("explanations", what="causes", result="found" if found else "nobody")
         return found
 
-    def _suspects(self, incident: Incident, rules: Sequence[Rule], placement: Placement) -> Iterator[Suspect]:
+    def _suspects(self, incident: Incident, rules: Sequence[Rule], placement: Placement, calls: frozenset[str]) -> Iterator[Suspect]:
         """What is claimed of the incident already is its symptom, not its cause."""
         target = incident.target
         if target is None:
             return
-        names = {name for name in (target.name, target.namespace) if name} | placement.nodes_of.get(target, frozenset())
+        names = {name for name in (target.name, target.namespace) if name} | placement.nodes_of.get(target, frozenset()) | calls
         left = SUSPECTS
         for rule in rules:
             bank = self._observer.bank(rule.name) if rule.target is not None else None

@@ -39,6 +39,15 @@ def test_what_is_near(target: TargetRef, other: TargetRef, relation: str) -> Non
     assert related(target, other, PLACES) == relation
 
 
+def test_what_is_called_is_nearer_than_what_stands_beside() -> None:
+    assert related(CART, CHECKOUT, PLACES, {"checkout"}) == "called"
+    assert related(CART, OTHER, PLACES, {"cart"}) == "same node"
+    risen: list[float | None] = [*CALM, *[20.0] * 8]
+    search = TargetRef("Deployment", "shop", "search")
+    found = candidates(CART, BEGAN, [series(risen, "cpu", search), series(risen, "cpu", CHECKOUT)], PLACES, {"checkout"})
+    assert [(c.about, c.relation) for c in found] == [("shop/deployment/checkout", "called"), ("shop/deployment/search", "neighbour")]
+
+
 def test_how_far_and_since_when() -> None:
     cause = measured(series([*CALM, 20.0, 20.0, 20.0, 20.0, 20.0, 20.0]), "itself", BEGAN)
     assert cause is not None

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from aiops.app.desk import plain
+from aiops.app.whys import sort_of
+from aiops.detect.likeness import pattern_of
 from aiops.domain.command import CommandKind
 from aiops.domain.feedback import Feedback
 from aiops.pipeline.damping import NAME, stored_feedback
@@ -61,6 +63,7 @@ def test_the_next_like_it_is_damped_and_why_says_so(stage: Stage) -> None:
     assert opened(stage) == 1, stage.told()
     reasons = [(d.passed, d.reason, d.detail) for d in stage.store.decisions(target="shop/deployment/checkout") if d.stage.value == "observe"]
     assert (False, "NotAnAnomaly", f"like {word.id}, of which ann says it is no anomaly: the nightly export") in reasons
+    assert {sort_of(d) for d in stage.store.decisions(limit=1000) if d.reason in ("NotAnAnomaly", "DampedIsOver")} == {"suppressed"}
     assert (words(stage)[0].count, words(stage)[0].since) == (1, None)
 
 
@@ -173,6 +176,29 @@ def test_what_people_set_is_never_damped(tmp_path: Path) -> None:
     answer = stage.ask(CommandKind.NOT_AN_ANOMALY, stage.incidents[0].id)
     assert (answer.accepted, "set by people" in answer.result) == (False, True)
     assert stage.incidents[0].state.value == "open"
+
+
+def test_nor_is_it_by_words_that_came_into_the_store_otherwise(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, runbooks=(WATCHING,)).run(60)
+    stage.load["checkout"] = 95.0
+    stage.run(20.0)
+    (claim,) = stage.incidents[0].signals.values()
+    pattern = pattern_of(claim.evidence, claim.evidence.note, claim.severity, lasted=60.0)
+    word = Feedback("fb-1", claim.rule, claim.series, {}, "", "inc", pattern, "ann", stage.time.now(), stage.time.now() + 1e6)
+    stage.store.real.write(Changes(values={NAME: [plain(word)]}))
+    stage.core.flow.parts.damping.load()
+    stage.load["checkout"] = 40.0
+    stage.run(100.0)
+    stage.load["checkout"] = 95.0
+    stage.run(20.0)
+    assert opened(stage) == 2, stage.told()
+
+
+def test_in_dry_run_it_is_the_same(tmp_path: Path) -> None:
+    stage = episode(Stage(tmp_path, act=False, rules=LEARNED, runbooks=(WATCHING,)).run(70), 60.0, 60.0)
+    marked(stage)
+    episode(stage, 61.0, 60.0)
+    assert (opened(stage), words(stage)[0].count) == (1, 1)
 
 
 @pytest.mark.parametrize("arguments", [{"days": 0}, {"days": 1e9}, {"days": "7"}, {"days": True}, {"rule": "none"}])
