@@ -70,6 +70,18 @@ def realised(*, series: int, every: float, weeks: float = 4.0, period: float = W
     )
 
 
+def newcomer(known: int, *, every: float, pooled: bool, period: float = WEEK, seed: int = 1) -> float:
+    """Hours until a series is judged that comes to `known` others, which have been there for two fifths of a period."""
+    detector, rng = LiveFleet(false_alarms=period, pooled=pooled), np.random.default_rng(seed)
+    polls = round(0.4 * period / every)
+    for poll in range(polls + round(0.4 * period / every)):
+        rows = np.arange(known + (poll >= polls))
+        scores = detector.score_and_learn(rows, np.full(len(rows), START + poll * every), rng.normal(100.0, 1.0, len(rows)))
+        if poll >= polls and scores.ready[known]:
+            return (poll + 1 - polls) * every / 3600.0
+    return float("inf")
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -84,6 +96,9 @@ def main() -> None:
         print(f"{'pooled' if pooled else 'alone'}: warming {found.hours:.1f} h, {found.seconds_a_poll * 1e3:.2f} ms a poll of {3 * given.series} series")
         for kind in KINDS:
             print(f"  {kind:<14} {found.ratio[kind]:.2f} (by week {', '.join(f'{w:.2f}' for w in found.by_week[kind])})")
+    for known in (5, 50):
+        alone, leaning = (newcomer(known, every=given.every, pooled=pooled) for pooled in (False, True))
+        print(f"one new series beside {known}: judged after {alone:.1f} h alone, {leaning:.1f} h leaning on them")
 
 
 if __name__ == "__main__":

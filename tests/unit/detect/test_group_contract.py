@@ -85,6 +85,8 @@ def test_it_finds_the_fault_and_nothing_before_it(make: Callable[[], Made]) -> N
         assert np.isfinite(scores.score[scores.ready]).all()
         assert np.isnan(scores.score[~scores.ready]).all()
         assert not (scores.breach & ~scores.ready).any()
+        assert (scores.score[scores.breach] >= 1.0).all()
+        assert (scores.score[scores.ready & ~scores.breach] <= 1.0).all()
         assert not (scores.critical & ~scores.breach).any()
         assert not (scores.recovered & scores.breach).any()
 
