@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from aiops.detect.arrays import Column, RowArrays, Rows, packed, restored
 from aiops.detect.contract import Scores, plain_scores, scattered
-from aiops.detect.views import plain_lines
+from aiops.detect.views import Reasons
 from aiops.domain.rule import Direction
 from aiops.domain.series import Floats
 
@@ -117,13 +117,12 @@ class Fleet:
         self._learn(rows[which], times[which], values[which], some)
         self._state["at"][rows[~which]] = times[~which]
 
-    def why(self, rows: Rows, values: Floats, seen: Seen, which: NDArray[np.bool_]) -> list[tuple[str, ...]]:
-        """Lines for people about each sample that `which` flags; before anything is learned of it."""
+    def why(self, rows: Rows, values: Floats, seen: Seen, which: NDArray[np.bool_]) -> Reasons:
+        """What speaks against each sample that `which` flags; before anything is learned of it."""
         s, some = self._state, rows[which]
         ago, steady = seen.hour_ago[which], np.sqrt(np.maximum(s["step_variance"][some], STEP_FLOOR * s["variance"][some]))
         ago = np.where(s["step_count"][some] >= READY, ago, np.nan)
-        columns = (values[which], seen.expected[which], seen.sigma[which], ago, steady, s["low"][some], s["high"][some])
-        return [plain_lines(*numbers) for numbers in zip(*(c.tolist() for c in columns), strict=True)]
+        return Reasons((values[which], seen.expected[which], seen.sigma[which], ago, steady, s["low"][some], s["high"][some]))
 
     def deviation(self, rows: Rows, scores: Scores) -> Floats:
         """The usual deviation from what is expected, in the value's unit, shape (n,); NaN while not ready."""

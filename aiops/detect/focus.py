@@ -9,7 +9,7 @@ About 20 kB a series, of which `fleet` has 1.8. Neighbours: `cut_forest`, `fleet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from aiops.detect.arrays import Column, Flags, RowArrays, Rows, pack, part, unpa
 from aiops.detect.contract import Scores, plain_scores, scattered
 from aiops.detect.cut_forest import SEED, CutForest, Points
 from aiops.detect.fleet import HUGE, Fleet, Seen
-from aiops.detect.views import forest_line
+from aiops.detect.views import Reasons
 from aiops.domain.rule import Direction
 from aiops.domain.series import Floats
 
@@ -116,10 +116,10 @@ class Focus:
         self._learn(rows[judged], seen.away[judged], seen.step[judged], seen.mean[judged], seen.size[judged], seen.found[judged])
         self._forest.learn(rows[judged], seen.points[judged])
 
-    def why(self, rows: Rows, values: Floats, seen: Closer, which: Flags) -> list[tuple[str, ...]]:
+    def why(self, rows: Rows, values: Floats, seen: Closer, which: Flags) -> Reasons:
         """As `Fleet.why`, and which features the forest finds alone."""
         blame = self._forest.blame(rows[which], seen.points[which])
-        return [(*lines, *forest_line(FEATURES, one)) for lines, one in zip(self._fleet.why(rows, values, seen.plain, which), blame, strict=True)]
+        return replace(self._fleet.why(rows, values, seen.plain, which), features=FEATURES, blame=blame)
 
     def deviation(self, rows: Rows, scores: Scores) -> Floats:
         """As `Fleet.deviation`."""

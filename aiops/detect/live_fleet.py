@@ -18,6 +18,7 @@ from aiops.detect.contract import MAX_SCORE, Scores, scattered
 from aiops.detect.fleet import HUGE, Fleet
 from aiops.detect.focus import Focus
 from aiops.detect.regime import Regimes
+from aiops.detect.views import Reasons
 from aiops.domain.rule import Direction, MetricKind
 from aiops.domain.series import Floats
 
@@ -54,7 +55,7 @@ class LiveFleet:
         self._fleet: Any = Focus(direction=self._direction) if self._forest else Fleet(direction=self._direction)
         self._calibration = Calibration(self._period, pooled=self._pooled) if self._period is not None else None
         self._regimes = Regimes()
-        self._why: dict[int, tuple[str, ...]] = {}
+        self._why: dict[int, tuple[Reasons, int]] = {}
         self._alarms = RowArrays(calm=Column(0, np.int8), again=Column(False, np.bool_))
 
     @property
@@ -101,14 +102,19 @@ class LiveFleet:
 
     def _note(self, rows: Rows, values: Floats, seen: Any, breach: Flags) -> None:
         """Why what is wrong now is wrong; of others it is forgotten."""
-        for row in self._why.keys() & set(rows[~breach].tolist()) if self._why else ():
-            del self._why[row]
+        if self._why:
+            calm = np.zeros(int(rows.max(initial=-1)) + 1, dtype=np.bool_)
+            calm[rows[~breach]] = True
+            for row in [row for row in self._why if row < len(calm) and calm[row]]:
+                del self._why[row]
         if breach.any():
-            self._why |= zip(rows[breach].tolist(), self._fleet.why(rows, values, seen, breach), strict=True)
+            reasons: Reasons = self._fleet.why(rows, values, seen, breach)
+            self._why |= ((row, (reasons, i)) for i, row in enumerate(rows[breach].tolist()))
 
     def lines(self, row: int) -> tuple[str, ...]:
         """Each view of the newest sample, if that is wrong: what was expected and what was seen. Not kept over a restart."""
-        return self._why.get(row, ())
+        reasons, which = self._why.get(row, (None, 0))
+        return reasons.lines(which) if reasons is not None else ()
 
     def _told(self, plain: Scores, level: Floats, score: Floats, ready: Flags, breach: Flags, recovered: Flags, changed: Flags) -> Scores:
         reach = (plain.upper - plain.expected) * level

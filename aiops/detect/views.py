@@ -6,10 +6,25 @@ Neighbours: `fleet` and `focus` give the numbers, `live_fleet` keeps the lines o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from aiops.domain.series import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """The numbers behind n samples; made into words only where somebody is told. `plain`: arguments of `plain_lines`, each (n,); `blame`: (n, features)."""
+
+    plain: tuple[Floats, ...]
+    features: tuple[str, ...] = ()
+    blame: Floats | None = None
+
+    def lines(self, which: int) -> tuple[str, ...]:
+        """For people."""
+        forest = () if self.blame is None else forest_line(self.features, self.blame[which])
+        return (*plain_lines(*(float(column[which]) for column in self.plain)), *forest)
 
 
 def plain_lines(value: float, expected: float, deviation: float, ago: float, steady: float, low: float, high: float) -> tuple[str, ...]:
