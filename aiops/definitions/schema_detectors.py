@@ -216,6 +216,7 @@ class ExhaustionModel(Model):
     probability: float = Field(default=0.1, gt=0, lt=1, description="of meeting the limit within leadTime, that is allowed")
     critical: float = Field(default=0.5, gt=0, le=1, description="from this probability on it is critical")
     gate: float = Field(default=0.5, ge=0, lt=1, description="below this share of the limit in use nothing is claimed")
+    stays: bool = Field(default=False, description="the opposite: the limit is not met within leadTime but with this probability, and less than the gate is in use")
 
     @model_validator(mode="after")
     def _consistent(self) -> ExhaustionModel:

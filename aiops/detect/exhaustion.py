@@ -23,14 +23,16 @@ CALM = 0.5
 
 
 class Exhaustion:
-    """`probability`: of meeting the limit within the lead time, that is allowed; `critical`: from which on it is critical. `gate`: share of the limit in use, at least."""
+    """`probability`: of meeting the limit within the lead time, that is allowed; `critical`: from which on it is critical. `gate`: share of the limit in use, at least.
 
-    reason = "RunsOut"
+    With `stays` the opposite is claimed: that the limit will not be met within the lead time, but for that probability, while less than `gate` of it is in use.
+    """
 
-    def __init__(self, *, probability: float = 0.1, critical: float = 0.5, gate: float = 0.5) -> None:
+    def __init__(self, *, probability: float = 0.1, critical: float = 0.5, gate: float = 0.5, stays: bool = False) -> None:
         if not 0.0 < probability <= critical <= 1.0 or not 0.0 <= gate < 1.0:
             raise ValueError(f"exhaustion: 0 < probability ({probability:g}) <= critical ({critical:g}) <= 1 and 0 <= gate ({gate:g}) < 1 must hold")
-        self._allowed, self._critical, self._gate = probability, critical, gate
+        self._allowed, self._critical, self._gate, self._stays = probability, critical, gate, stays
+        self.reason = "StaysFree" if stays else "RunsOut"
         self._lines: dict[str, tuple[str, ...]] = {}
 
     def assess(self, batch: SampleBatch, *, learn: bool = True) -> Assessed:
@@ -59,6 +61,10 @@ class Exhaustion:
             recovered = ready & ((soon <= CALM * self._allowed) | ~still_to_come)
             score = np.where(ready, np.minimum(soon / self._allowed, MAX_SCORE) * np.where(still_to_come, 1.0, 0.5 / np.maximum(soon / self._allowed, 0.5)), np.nan)
             critical = breach & (soon >= self._critical)
+            if self._stays:
+                breach = ready & (soon <= self._allowed) & (use < self._gate)
+                recovered = ready & ((soon > self._allowed / CALM) | (use >= self._gate))
+                score, critical = np.where(ready, np.where(breach, 2.0 - 0.9 * soon / self._allowed, 0.5), np.nan), np.zeros(len(soon), dtype=np.bool_)
         size = len(soon)
         return Scores(
             score=score, expected=nan(size), lower=nan(size), upper=nan(size), ready=ready, breach=breach, critical=critical, recovered=recovered,

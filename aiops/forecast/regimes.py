@@ -84,8 +84,9 @@ def teeth_of(values: Floats) -> Teeth | None:
     usual = float(np.median(fallen))
     if len(falls) < LEAST_FALLS and float(np.ptp(values[[last + 1 for _, last in falls]])) > 0.25 * usual:
         return None
-    rises = np.concatenate([steps[a:b] for a, b in zip(start, end, strict=True)]) if len(start) else np.empty(0)
-    slow = len(rises) > 0 and float(np.quantile(rises, 0.9)) < 0.5 * usual
+    # What rises at one stroke, as load in the morning, is a season and no tooth.
+    steepest = [float(steps[a:b].max(initial=0.0)) for a, b in zip(start, end, strict=True)]
+    slow = float(np.median(steepest)) < 0.5 * usual
     if not slow or not 0.4 <= float(np.median(peak - trough)) / usual <= 2.5 or float(np.median(end - start)) < 2.0:
         return None
     since = falls[-1][1] + 1

@@ -40,6 +40,17 @@ def test_levels(probability: float, use: float, *, breach: bool, critical: bool,
     assert (scores.score[0] > 1.0) == breach
 
 
+@pytest.mark.parametrize(
+    ("probability", "use", "breach", "recovered"),
+    [(0.01, 0.2, True, False), (0.08, 0.2, False, False), (0.2, 0.2, False, True), (0.0, 0.6, False, True)],  # the last: the present does not confirm it
+)
+def test_the_opposite_needs_both_forecast_and_present(probability: float, use: float, *, breach: bool, recovered: bool) -> None:
+    one = Exhaustion(probability=0.05, gate=0.4, stays=True)
+    scores = one.assess(answer(probability, use)).scores
+    assert (bool(scores.breach[0]), bool(scores.recovered[0]), bool(scores.critical[0]), one.reason) == (breach, recovered, False, "StaysFree")
+    assert (scores.score[0] > 1.0) == breach
+
+
 def test_words_say_when_how_likely_how_full_and_by_what() -> None:
     one = Exhaustion()
     one.assess(answer(0.3))
