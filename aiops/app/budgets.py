@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from aiops.app.compose import Core
+from aiops.app.kept_source import KeptSource
 from aiops.app.spending import budgets_of
 from aiops.app.usage_live import live_usage
 from aiops.cost.allocation import costs_of
@@ -16,6 +17,7 @@ from aiops.cost.month import month_of
 from aiops.definitions.schema_prices import read_prices
 from aiops.domain.errors import CommandError
 from aiops.pipeline.budgets import Budgets, Judged
+from aiops.pipeline.gathering import Gathering
 from aiops.ports.sources import MetricSource
 from aiops.settings import Settings
 
@@ -35,7 +37,8 @@ def watch_budgets(core: Core, settings: Settings, metrics: Mapping[str, MetricSo
         log.warning("budgets are not watched: no source of type prometheus has the name of cost.source", source=cost.source)
         return
     parts = core.flow.parts
-    budgets = Budgets(partial(judge, settings, source), core.flow.take, parts.board, parts.clock, parts.telemetry)
+    kept = KeptSource(source, Gathering(core.outside.history, parts.clock, parts.telemetry, settings.retention.history))
+    budgets = Budgets(partial(judge, settings, kept), core.flow.take, parts.board, parts.clock, parts.telemetry)
     parts.schedule.every("budgets", cost.every, budgets.look, first_after=min(FIRST_AFTER, cost.every))
 
 

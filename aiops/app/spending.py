@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from aiops.adapters.clock import SystemClock
+from aiops.app.kept_source import reading
 from aiops.app.sources import build_sources
 from aiops.app.usage_files import read_usage
-from aiops.app.usage_live import live_usage
+from aiops.app.usage_live import default_queries, live_usage
 from aiops.app.usage_table import Table, table_of
 from aiops.cost.advice import Advice, ranked
 from aiops.cost.allocation import Costs, Row, costs_of, labelled, namespace, rows_of, workload
@@ -68,7 +69,9 @@ def table_for(settings: Settings, source: Path | None, month: Month | None) -> T
         end = min(now, wanted.end)
         if end <= wanted.start:
             raise CommandError(f"{wanted.name} has not begun")
-        return live_usage(metrics, cost, wanted.start - cost.history, end)
+        queries = {**default_queries(cost.labels), **cost.queries}
+        kept = reading(metrics, Path(settings.state_dir) / "history", filter(None, queries.values()), cost.step, clock, settings.retention.history)
+        return live_usage(kept, cost, wanted.start - cost.history, end)
     finally:
         for close in built.closers:
             close()
@@ -89,7 +92,7 @@ def spending(table: Table, prices: PriceList, cost: CostSettings, month: Month |
     ]  # fmt: skip
     notes = list(usage.notes)
     if seen.observed < 0.99:
-        notes.append(f"{1 - seen.observed:.0%} of the month so far was not seen; its cost is taken from the hours around it")
+        notes.append(f"{1 - seen.observed:.0%} of the month so far was not seen: within, its cost is taken from the hours around it; before the first hour known, it is not in the cost")
     if seen.low is None:
         notes.append("there is too little past for an interval: the forecast is the pace so far")
     notes += [

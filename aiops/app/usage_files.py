@@ -16,6 +16,7 @@ from aiops.domain.errors import DefinitionError, Problem
 from aiops.domain.prices import Purchase
 from aiops.domain.series import Floats
 
+LARGEST = 1e12
 SERVICE_COLUMNS = ("load", "p50", "p95", "p99", "success")
 
 
@@ -64,6 +65,9 @@ def _table(path: Path, needed: tuple[str, ...], numeric: tuple[str, ...]) -> tup
             if name == "value" and (column.numbers < 0).any():
                 line = int(np.flatnonzero(column.numbers < 0)[0]) + 2
                 raise DefinitionError((Problem(str(path), line, name, "must not be negative"),))
+            if name == "value" and (column.numbers > LARGEST).any():
+                line = int(np.flatnonzero(column.numbers > LARGEST)[0]) + 2
+                raise DefinitionError((Problem(str(path), line, name, f"must be at most {LARGEST:g}: cores, GiB or counts are meant"),))
             numbers[name] = column.numbers
     return table, numbers
 

@@ -106,6 +106,8 @@ def owned(labels: Mapping[str, str]) -> dict[str, str]:
     """The labels as `usage_table` names them: a pod's owner is its workload, by the names that controllers give (ReplicaSet of a Deployment, Job of a CronJob)."""
     found = {name: value for name, value in labels.items() if name in ("namespace", "workload", "cloud", "node_type", "purchase", "storage_class", "interruptible") and value}
     kind, owner = labels.get("owner_kind", ""), labels.get("owner_name", labels.get("scaletargetref_name", ""))
+    if owner == "<none>":  # kube-state-metrics' word for a pod by itself
+        kind, owner = "", ""
     if kind == "ReplicaSet" and _POD_TEMPLATE.search(owner):
         kind, owner = "Deployment", _POD_TEMPLATE.sub("", owner)
     elif kind == "Job" and _JOB_OF_CRON.search(owner):

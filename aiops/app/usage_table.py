@@ -73,7 +73,7 @@ def table_of(series: Iterable[Series], step: float, *, capacity: tuple[float, fl
 
     Raises CommandError if there is nothing, or the times span more than `MOST_STEPS`.
     """
-    given = [s for s in series if len(s.times)]
+    given = [s for s in series if np.isfinite(s.values).any()]
     if not given:
         raise CommandError("nothing is known of any use: no series has a sample")
     start = np.floor(min(float(s.times.min()) for s in given) / step) * step

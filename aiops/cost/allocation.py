@@ -139,7 +139,7 @@ def namespace(consumer: Consumer) -> str:
 
 def workload(consumer: Consumer) -> str:
     """To group by."""
-    return f"{consumer.namespace}/{consumer.workload}"
+    return f"{consumer.namespace}/{consumer.workload or NONE}"
 
 
 def labelled(name: str) -> Callable[[Consumer], str]:

@@ -63,8 +63,8 @@ def month_of(at: float) -> Month:
 class Outlook:
     """A month's cost. `daily` is what each day cost so far (the last may be part of one); `cumulative` mean, low and high at the end of each step to come.
 
-    `low` and `high` hold the month's total in 90 of 100 cases; None where there is too little past to say. `observed` is the share of steps that were seen;
-    what was not is taken from its neighbours in time.
+    `low` and `high` hold the month's total in 90 of 100 cases; None where there is too little past to say. `observed` is the share of the steps since its
+    beginning that were seen; what lies between two that were seen is taken from them, what lies before the first is not in it.
     """
 
     month: Month
@@ -103,7 +103,7 @@ def outlook(start: float, step: float, totals: Floats, seen: np.ndarray, month: 
     low_path, high_path = np.maximum(spent, path - width), path + width
     known = bool(np.isfinite(width).all())
     return Outlook(
-        month, now, spent, float(seen[inside].mean()), daily, float(path[-1]) if len(path) else spent,
+        month, now, spent, float(seen[inside].sum() / max(1, round((now - month.start) / step))), daily, float(path[-1]) if len(path) else spent,
         (float(low_path[-1]) if len(path) else spent) if known else None, (float(high_path[-1]) if len(path) else spent) if known else None,
         np.asarray(now + step * (1.0 + np.arange(len(path))), dtype=np.float64), path, low_path, high_path,
     )  # fmt: skip

@@ -52,6 +52,13 @@ class CostSettings(Model):
     roi_target: float = 3.0
     services: ServiceSettings = ServiceSettings()
 
+    @field_validator("step")
+    @classmethod
+    def _even(cls, value: float) -> float:
+        if value < 60.0 or 86400.0 % value:
+            raise ValueError("must divide a day evenly, and be at least a minute: for example 5m, 30m, 1h, 6h, 1d")
+        return value
+
     @field_validator("queries")
     @classmethod
     def _known(cls, value: dict[str, str]) -> dict[str, str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aiops.adapters.history import ParquetHistory
 from aiops.adapters.memory_prometheus import MemoryPrometheus
 from aiops.adapters.memory_prometheus.notation import fill
 from aiops.adapters.memory_prometheus.store import MemorySeriesStore
+from aiops.adapters.schedule_virtual import VirtualTime
+from aiops.app.kept_source import KeptSource, reading
 from aiops.app.usage_files import read_services, read_usage
 from aiops.app.usage_live import default_queries, live_services, live_usage, owned
 from aiops.app.usage_table import Series, table_of
@@ -15,6 +18,8 @@ from aiops.cost.usage import Resource
 from aiops.definitions.promql import check_promql
 from aiops.domain.errors import CommandError, DefinitionError, SourceRejectedError, SourceUnavailableError
 from aiops.domain.series import RangeBatch
+from aiops.pipeline.gathering import Gathering
+from aiops.ports.telemetry import NullTelemetry
 from aiops.settings.cost import QUERIES, CostSettings, ServiceSettings
 
 HOUR = 3600.0
@@ -53,6 +58,7 @@ def test_a_csv_becomes_a_table(tmp_path):
         ("cpu_used", "cpu_usde", "use.csv:4: resource: no resource 'cpu_usde'; allowed: cpu_request"),
         (",4,shop", ",-4,shop", "use.csv:3: value: must not be negative"),
         ("2026-11-01 00:30:00,cpu", "yesterday,cpu", "use.csv:3: timestamp: 'yesterday' is no time"),
+        (",4,shop", ",1e308,shop", "use.csv:3: value: must be at most 1e+12"),
         ("timestamp,resource", "time,resource", "use.csv:1: header: needs timestamp, resource, value; missing: timestamp"),
     ],
 )
@@ -147,6 +153,23 @@ class Failing(MemoryPrometheus):
         if self.words in query:
             raise SourceUnavailableError("prometheus", "Timeout", "slow")
         return super().range(query, start, end, step)
+
+
+def test_a_pod_by_itself_has_no_workload():
+    assert "workload" not in owned({"namespace": "shop", "owner_kind": "<none>", "owner_name": "<none>"})
+
+
+def test_what_is_kept_outlives_the_source(tmp_path):
+    clock = VirtualTime(START + 3 * HOUR)
+    history = ParquetHistory(tmp_path / "history")
+    keeping = KeptSource(prometheus(), Gathering(history, clock, NullTelemetry(), 90 * 86400.0))
+    before = live_usage(keeping, CostSettings(), START, START + 3 * HOUR).usage
+    empty = MemoryPrometheus("prometheus", MemorySeriesStore(retention=1e9))
+    queries = [q for q in default_queries().values() if q]
+    later = reading(empty, tmp_path / "history", queries, HOUR, clock, 90 * 86400.0)
+    after = live_usage(later, CostSettings(), START, START + 3 * HOUR).usage
+    assert after.consumers == before.consumers
+    assert np.nansum(after.requested[Resource.CPU]) == np.nansum(before.requested[Resource.CPU]) > 0
 
 
 def test_a_query_that_fails_is_told_and_all_failing_is_an_error():
