@@ -17,13 +17,13 @@ from aiops.detect.known import Known
 from aiops.detect.series_table import REFUSED
 from aiops.domain.series import Labels, SampleBatch, series_id
 
-ANSWER = 10
-"""An answer of more than so many times the series that a rule may have is not looked at: finding the known ones in it would hold up all others."""
+ANSWER, LEAST = 10, 100_000
+"""An answer of more than so many times the series that a rule may have, and of more than so many, is not looked at: finding the known ones in it would hold up all others."""
 
 
 def too_large(place: Place, batch: SampleBatch) -> bool:
     """Whether an answer is refused as a whole."""
-    return len(batch) > ANSWER * max(place.limit, 1)
+    return len(batch) > max(ANSWER * place.limit, LEAST)
 
 
 def admitted(known: Known, place: Place, batch: SampleBatch, dropped: Counter[str]) -> tuple[Rows, Rows]:

@@ -29,7 +29,7 @@ from aiops.detect.known import Known
 from aiops.detect.low_traffic import unlikely_count, unlikely_share
 from aiops.detect.telling import Untold, changes, finding, firing, shown
 from aiops.domain.rule import Direction, MetricKind, Rule
-from aiops.domain.series import Floats, Labels, SampleBatch
+from aiops.domain.series import Floats, Labels, SampleBatch, series_id
 from aiops.domain.signal import SignalState
 
 MAX_SERIES = 10_000
@@ -85,6 +85,9 @@ class RuleBank:
         elif not (batch.labels or self._known.table.rows or self._untold):
             return self._nothing(partial=batch.partial)
         rows, keep = admitted(self._known, self._place, batch, dropped)
+        if self._known.group is not None and len(keep) < len(batch):
+            # What has no row here is told to nobody; it must not stay there either.
+            self._known.group.forget([series_id(batch.labels[p]) for p in np.setdiff1d(np.arange(len(batch)), keep).tolist()])
         present, times = rows, batch.times[keep]
         accepted, values = self._known.intake.accept(rows, times, batch.values[keep], batch.at, dropped)
         rows, times = rows[accepted], times[accepted]

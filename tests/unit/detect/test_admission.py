@@ -10,13 +10,14 @@ import pytest
 from aiops.detect.bank import RuleBank
 from aiops.detect.budget import Budget
 from aiops.detect.peers import Peers
-from aiops.domain.rule import DetectorSpec, MetricKind, MissingData, Priority, PromQuery, Rule
+from aiops.domain.rule import OBJECTIVE_LABEL, BurnAlert, DetectorSpec, MetricKind, MissingData, Priority, PromQuery, Rule
 from aiops.domain.series import Labels, SampleBatch
 from aiops.domain.signal import Severity, SignalState
 
 T0, EVERY = 1_700_000_000.0, 60.0
 
 
+ALERTS = (BurnAlert(3600.0, 300.0, 14.4),)
 PARAMETERS: dict[str, dict[str, Any]] = {"threshold": {"above": 10.0}, "peers": {"by": ["workload"]}}
 
 
@@ -130,6 +131,27 @@ def test_pods_that_are_seen_once_cost_no_place() -> None:
         bank.observe(answer(poll, ["stays", *(f"pod-{poll}-{i}" for i in range(50))]))
     # Those of the first answer had a place.
     assert (len(bank), len(bank._known.waiting)) == (51, 550)
+
+
+@pytest.mark.parametrize("detector", ["drift", "burnRate"])
+def test_subjects_without_room_leave_nothing_in_a_detector_of_whole_answers(detector: str) -> None:
+    parameters: dict[str, Any] = {"drift": {"over": ["pod"], "reference": 600.0, "window": 300.0}, "burnRate": {"target": 0.99, "alerts": ALERTS}}[detector]
+    bank = RuleBank(Rule("r", "s", PromQuery("q"), EVERY, DetectorSpec(detector, parameters), Severity.WARNING), max_series=3)
+    sizes = []
+    for poll in range(60):
+        at = T0 + EVERY * poll
+        workloads = ["a", "b", "c", *(f"w{poll}-{i}" for i in range(5 if poll else 0))]
+        kinds = ("bad 1h", "total 1h", "bad 5m", "total 5m", "covered 1h", "bad 30d", "total 30d") if detector == "burnRate" else ("",)
+        labels: tuple[Labels, ...] = tuple({"workload": w, OBJECTIVE_LABEL: kind} if kind else {"workload": w, "pod": w} for w in workloads for kind in kinds)
+        seen = bank.observe(SampleBatch("s", "q", at, labels, np.full(len(labels), at), np.full(len(labels), 500.0)))
+        assert seen.states["shed"] == (5 if poll else 0)
+        sizes.append(len(bank._known.learned.snapshot()))
+    assert known_workloads(bank) == {"a", "b", "c"}
+    assert sizes[-1] <= 4 * sizes[0] + 20_000
+
+
+def known_workloads(bank: RuleBank) -> set[str]:
+    return {labels["workload"] for _, labels in bank.subjects()}
 
 
 def test_an_answer_of_a_million_series_is_not_looked_at_and_nothing_is_lost() -> None:
