@@ -26,15 +26,17 @@ def replay(
     config: ConfigOption = None,
     output: OutputOption = Output.TEXT,
     store: Annotated[Path | None, typer.Option(help="keep what was decided in this SQLite file; `aiops why` and `review` read it")] = None,
+    feedback: Annotated[Path | None, typer.Option(help="what `aiops feedback list -o json` printed: as if it had been said before")] = None,
 ) -> None:
     """Run recorded history through the live pipeline in virtual time, with the present rules and runbooks and the dry-run writer."""
     from aiops.app.config import read_settings
     from aiops.app.logs import quiet
-    from aiops.app.replays import open_replay
+    from aiops.app.replays import open_replay, read_feedback
 
     with exit_codes():
         quiet()
-        opened = open_replay(bundle, read_settings(config), store_url=f"sqlite:///{store}" if store else "sqlite:///:memory:")
+        words = read_feedback(feedback) if feedback is not None else ()
+        opened = open_replay(bundle, read_settings(config), store_url=f"sqlite:///{store}" if store else "sqlite:///:memory:", feedback=words)
         try:
             summary = _play(opened, show=output is Output.TEXT)
         finally:

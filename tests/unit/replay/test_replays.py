@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,15 @@ from aiops.adapters.memory_prometheus import MemoryPrometheus
 from aiops.adapters.memory_prometheus.store import MemorySeriesStore
 from aiops.adapters.recorded import RecordedLogs, load_series
 from aiops.app.config import read_settings
+from aiops.app.desk import plain
 from aiops.app.narrate import Line, Summary
-from aiops.app.replays import DEMO_BUNDLE, open_replay
+from aiops.app.replays import DEMO_BUNDLE, open_replay, read_feedback
 from aiops.domain.errors import SourceRejectedError, SourceUnavailableError
+from aiops.domain.feedback import Feedback, Pattern
 from aiops.domain.rule import DetectorSpec, LogQuery, Rule
 from aiops.domain.series import SeriesRange
 from aiops.domain.signal import Severity
+from aiops.pipeline.damping import stored_feedback
 from aiops.replay.bundle import Bundle, BundleError, LogAnswer, Manifest, write_bundle
 from aiops.replay.record import log_answers, query_key
 
@@ -81,3 +86,21 @@ def test_lines_are_recorded_without_credentials_and_a_pause_is_no_silence() -> N
     with pytest.raises(SourceUnavailableError, match="NotRecorded"):
         played.samples(query, 100.0, 130.0, 10)
     assert played.samples(LogQuery("others", 30.0, lines=10), 10.0, 40.0, 10) == ()
+
+
+def test_feedback_is_taken_along_as_it_was_listed_and_damps_nothing_yet(tmp_path: Path) -> None:
+    word = Feedback("fb-1", "r", "s", {}, "", "inc-1", Pattern("Unlike", Severity.WARNING), "ann", 1.0, 4e9, since=5.0, count=3, last_at=5.0)
+    file = tmp_path / "words.json"
+    file.write_text(json.dumps(plain([word])), encoding="utf-8")
+    opened = open_replay(DEMO_BUNDLE, read_settings(None), feedback=read_feedback(file))
+    (kept,) = stored_feedback(opened.run.store.value("feedback"))
+    assert kept == replace(word, since=None, count=0, last_at=None)
+    opened.run.close()
+
+
+@pytest.mark.parametrize("text", ["", "{", "3", '[{"id": 1}]'])
+def test_what_is_no_list_of_feedback_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "words.json"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(BundleError, match="no list of feedback"):
+        read_feedback(file)
