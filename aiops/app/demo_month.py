@@ -45,7 +45,7 @@ WORKLOADS = (
 def demo_table(month: Month, end: float) -> Table:
     """Sixty days before the month and what has passed of it until `end`."""
     start = month.start - HISTORY
-    times = np.arange(start, end - 1.0, 3600.0)
+    times = np.arange(start, end - 3599.0, 3600.0)
     chance = np.random.default_rng(7)
     series: list[Series] = []
     for namespace, workload, team, pods, cores, size, cpu, memory, spot in WORKLOADS:

@@ -87,7 +87,7 @@ def live_usage(source: MetricSource, settings: CostSettings, start: float, end: 
             last = [float(s.values[-1]) for s in batch.series if len(s.values)]
             capacity[name == "nodeMemory"] = max(last, default=0.0) / (_GIB if name == "nodeMemory" else 1.0)
             continue
-        found += _series(_RESOURCE[name], batch)
+        found += _series(_RESOURCE[name], batch, settings.step)
     if faults and not found:
         raise faults[0]
     try:
@@ -96,10 +96,11 @@ def live_usage(source: MetricSource, settings: CostSettings, start: float, end: 
         raise CommandError(f"{error} (source {source.name}; are kube-state-metrics and cAdvisor scraped?)") from error
 
 
-def _series(resource: str, batch: RangeBatch) -> Iterator[Series]:
+def _series(resource: str, batch: RangeBatch, step: float) -> Iterator[Series]:
+    """An answer for a time tells of what lies before it: it counts for the step that ends there."""
     scale = _GIB if resource in _IN_BYTES else 1.0
     for one in batch.series:
-        yield Series(resource, owned(one.labels), one.times, np.asarray(one.values) / scale)
+        yield Series(resource, owned(one.labels), np.asarray(one.times - step / 2), np.asarray(one.values) / scale)
 
 
 def owned(labels: Mapping[str, str]) -> dict[str, str]:

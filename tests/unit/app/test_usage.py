@@ -11,9 +11,11 @@ from aiops.adapters.memory_prometheus.notation import fill
 from aiops.adapters.memory_prometheus.store import MemorySeriesStore
 from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.app.kept_source import KeptSource, reading
-from aiops.app.usage_files import read_services, read_usage
+from aiops.app.performance import performance
+from aiops.app.usage_files import ServiceSeries, read_services, read_usage
 from aiops.app.usage_live import default_queries, live_services, live_usage, owned
 from aiops.app.usage_table import Series, table_of
+from aiops.cost.month import month_named
 from aiops.cost.usage import Resource
 from aiops.definitions.promql import check_promql
 from aiops.domain.errors import CommandError, DefinitionError, SourceRejectedError, SourceUnavailableError
@@ -192,3 +194,11 @@ def test_services_are_asked_by_the_settings_queries():
     with pytest.raises(SourceRejectedError):
         source.range("rps{", START, START + 60, 60)
     assert live_services(source, ServiceSettings(load="rps{"), START, START + 60, 60)[1] == ["services: load could not be asked for: BadQuery"]
+
+
+def test_a_service_of_which_nothing_is_known_spoils_nothing():
+    month = month_named("2026-11")
+    nothing = ServiceSeries("web", np.empty(0), {name: np.empty(0) for name in ("load", "p50", "p95", "success")})
+    found = performance(nothing, ServiceSettings(), month, month.start + 60.0, objective=0.4, releases=(month.start,))
+    assert (found["knee"], found["availability"], found["trends"]["p95"]) == (None, None, None)
+    assert found["releases"][0]["verdict"] == "unknown"

@@ -118,8 +118,8 @@ def test_the_daemon_judges_by_what_prometheus_has(tmp_path: Path) -> None:
     found = judge(settings, metrics(), START + 6 * 86400.0)
     assert [s.name for s, _ in found] == ["all", "shop"]
     whole, shop = found
-    assert whole[0].spent == pytest.approx((6 * 24 + 1) * 0.2)
-    assert shop[0].spent == pytest.approx((6 * 24 + 1) * 0.1)
+    assert whole[0].spent == pytest.approx(6 * 24 * 0.2)
+    assert shop[0].spent == pytest.approx(6 * 24 * 0.1)
 
     class Half(MemoryPrometheus):
         def range(self, query: str, start: float, end: float, step: float):
