@@ -11,6 +11,7 @@ measure of the usual worst after Gumbel, "Statistics of Extremes" (1958). Neighb
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ BREACH = 2.5
 HUGE = 1e150
 """Beyond this, squares overflow; values are cut here."""
 MINUTES = 60
+COMPILED_FROM = 2000
 _TINY = 1e-300
 
 
@@ -61,12 +63,12 @@ class Seen:
 
 
 class Fleet:
-    """See above. `direction`: which departures count."""
+    """See above. `direction`: which departures count; `compiled_from`: samples of a batch that are worth loading the compiled loops, which find the same."""
 
     reason = "UnlikeItself"
 
-    def __init__(self, *, direction: Direction = Direction.BOTH) -> None:
-        self._direction = direction
+    def __init__(self, *, direction: Direction = Direction.BOTH, compiled_from: int = COMPILED_FROM) -> None:
+        self._direction, self._compiled_from = direction, compiled_from
         self._state = self._fresh()
 
     @staticmethod
@@ -149,7 +151,10 @@ class Fleet:
 
     def _look(self, rows: Rows, times: Floats, values: Floats) -> Seen:
         s = self._state
-        whole, bucket, minute = s["variance"][rows], _bucket(times), (times // 60.0).astype(np.int64)
+        bucket, minute = _bucket(times), (times // 60.0).astype(np.int64)
+        if len(rows) >= self._compiled_from:
+            return self._look_compiled(rows, values, bucket, minute)
+        whole = s["variance"][rows]
         ready = s["count"][rows] >= READY
         hourly = s["hour_count"][rows, bucket] >= BUCKET_READY
         expected = np.where(hourly, s["hour_mean"][rows, bucket], s["mean"][rows])
@@ -172,6 +177,24 @@ class Fleet:
         outside = np.where(beyond > margin, CAP * np.minimum((beyond - margin) / (FAR - BEYOND), 1.0), 0.0)
         raw = sum(np.minimum(view, CAP) for view in views) / len(views) + RANGE_WEIGHT * outside
         return Seen(bucket, minute, hour_ago, np.clip(z, -CLIP, CLIP), step, np.where(ready, raw, 0.0), ready, expected, sigma * own)
+
+    def _look_compiled(self, rows: Rows, values: Floats, bucket: Rows, minute: Rows) -> Seen:
+        from aiops.detect.fleet_kernels import look_all  # deferred: numba is heavy
+
+        ago, z, step, raw, expected, sigma = (np.empty(len(rows)) for _ in range(6))
+        ready = np.empty(len(rows), dtype=np.bool_)
+        look_all(*self._compiled(), rows, np.ascontiguousarray(values), bucket, minute, ago, z, step, raw, ready, expected, sigma)
+        return Seen(bucket, minute, ago, z, step, raw, ready, expected, sigma)
+
+    def _compiled(self) -> tuple[Any, Any]:
+        """State and settings as the compiled loops take them."""
+        from aiops.detect.fleet_kernels import Known, Settings  # deferred: numba is heavy
+
+        side = {Direction.UP: 1, Direction.DOWN: -1, Direction.BOTH: 0}[self._direction]
+        return Known(*(self._state[name] for name in Known._fields)), Settings(
+            READY, BUCKET_READY, MEMORY, BUCKET_SECONDS, BUCKET_LEAST, CAP, CLIP, FLOOR, STEP_FLOOR, BEYOND, FAR, RANGE_WEIGHT,
+            BLOCK, USUAL, USUAL_WEIGHT, USUAL_MOST, _TINY, side,
+        )  # fmt: skip
 
     def _sided(self, z: Floats) -> Floats:
         return {Direction.UP: np.maximum(z, 0.0), Direction.DOWN: np.maximum(-z, 0.0), Direction.BOTH: np.abs(z)}[self._direction]
@@ -199,6 +222,11 @@ class Fleet:
 
     def _learn(self, rows: Rows, times: Floats, values: Floats, seen: Seen) -> None:
         s, b = self._state, seen.bucket
+        if len(rows) >= self._compiled_from:
+            from aiops.detect.fleet_kernels import learn_all  # deferred: numba is heavy
+
+            learn_all(*self._compiled(), rows, times, np.ascontiguousarray(values), b, seen.minute, seen.z, seen.step, seen.raw, seen.ready)
+            return
         gap = times - s["at"][rows]
         s["every"][rows] = np.where(np.isnan(s["every"][rows]), gap, s["every"][rows] + 0.1 * (np.minimum(gap, 86400.0) - s["every"][rows]))
         s["at"][rows] = times

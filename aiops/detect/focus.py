@@ -68,7 +68,7 @@ class Focus:
             worst_sum=Column(0.0), worst_count=Column(0.0),
         )
         forest = CutForest(len(FEATURES), trees=TREES, size=SIZE, memory=MEMORY, seed=self._seed)
-        return Fleet(direction=self._direction), forest, state
+        return Fleet(direction=self._direction, compiled_from=1), forest, state  # The forest has loaded numba anyway.
 
     @property
     def bytes_each(self) -> int:

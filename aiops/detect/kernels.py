@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from aiops.detect.arrays import Rows
 from aiops.detect.cut_forest import CutForest
 from aiops.detect.flat_forest import FlatForest
+from aiops.detect.fleet import Fleet
+from aiops.detect.rest import COMPILED_FROM, Rest
 from aiops.domain.series import Floats
 
 Push = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], Rows, Floats], None]
@@ -104,6 +106,9 @@ def compile_all() -> None:
         forest.score(rows, points)
         forest.blame(rows, points)
         forest.learn(rows, points)
+    fleet = Fleet(compiled_from=1)
+    fleet.score_and_learn(rows, np.full(2, 60.0), np.ones(2))
+    Rest().rested(np.arange(COMPILED_FROM), np.ones(COMPILED_FROM))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from aiops.domain.series import Floats
 
 BLOCK, SHORT, LONG = 10, 60, 300
 """Samples."""
+COMPILED_FROM = 2000
+"""Scores of a batch that are worth loading the compiled loop, which finds the same."""
 
 
 class Rest:
@@ -31,6 +33,12 @@ class Rest:
         s = self._state
         s.cover(rows)
         now = np.nan_to_num(scores).astype(np.float32)
+        if len(rows) >= COMPILED_FROM:
+            from aiops.detect.fleet_kernels import rest_all  # deferred: numba is heavy
+
+            counts = np.empty(len(rows))
+            rest_all(s["worst"], s["open"], s["size"], s["block"], rows, now, SHORT // BLOCK, BLOCK, counts)
+            return np.asarray(np.nan_to_num(scores) * counts)
         before, place = s["worst"][rows], s["block"][rows]
         newest = (place[:, None] - 1 - np.arange(SHORT // BLOCK)[None, :]) % (LONG // BLOCK)
         recent = np.maximum(np.take_along_axis(before, newest, axis=1).max(axis=1), s["open"][rows])
