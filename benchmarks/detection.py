@@ -14,12 +14,13 @@ import platform
 import resource
 from pathlib import Path
 
-from benchmarks import detection_drift, detection_quality, detection_speed
+from benchmarks import calibration, detection_drift, detection_quality, detection_speed
 from benchmarks.detection_report import Context, Report, Section
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "detection.md"
 SECTIONS: dict[str, Section] = {
     "tick": detection_speed.section,
+    "calibration": calibration.section,
     "drift": detection_drift.section,
     "nab": detection_quality.nab_section,
     "smd": detection_quality.smd_section,

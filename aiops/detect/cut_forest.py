@@ -5,7 +5,7 @@ based anomaly detection on streams", ICML 2016), so that the forest sees not onl
 blind beyond its edge. Each tree keeps a reservoir of `size` points; a full one stands for the last `memory` samples or so, older ones fading
 (Aggarwal, "On biased reservoir sampling in the presence of stream evolution", VLDB 2006).
 
-Features are kept in whole thousandths within ±32, so a state is exact and compact: 4 features, 10 trees of 32 points are about 16 kB a series.
+Features are kept in whole thousandths within ±32, so a state is exact and compact: 4 features, 10 trees of 16 points are about 6 kB a series.
 Randomness is the seed's alone: each row begins with the same one, so neither the number of a row nor its neighbours matter. Neighbours: `forest_kernels` and
 `forest_walk` have the loops, `focus` and `joint` feed it.
 """

@@ -125,7 +125,7 @@ def test_it_goes_on_exactly_where_it_stopped_and_starts_fresh_when_forgotten() -
 
 
 def test_memory_is_as_stated() -> None:
-    assert CutForest(4, trees=10, size=32, memory=2000).bytes_each < 16_000
+    assert CutForest(4, trees=10, size=16, memory=2000).bytes_each < 6_000
 
 
 @pytest.mark.parametrize("wrong", [{"trees": 0, "size": 8, "memory": 9}, {"trees": 1, "size": 1, "memory": 9}, {"trees": 1, "size": 8, "memory": 7}])
@@ -134,22 +134,36 @@ def test_settings_that_cannot_be_are_refused(wrong: dict[str, int]) -> None:
         CutForest(2, **wrong)
 
 
-def test_it_ranks_as_half_space_trees_of_river_do() -> None:
+def trials(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is usual, (500, 2) around 0, a trial of usual and odd points within ±0.5, and which of them are odd."""
+    rng = np.random.default_rng(8)
+
+    def usual(size: int) -> np.ndarray:
+        noise = rng.normal(0.0, 0.05, (size, 2))
+        if kind == "two clusters":
+            noise += rng.choice([-0.2, 0.2], size)[:, None]
+        if kind == "a line":
+            noise[:, 1] = 0.9 * noise[:, 0] + 0.1 * noise[:, 1]
+        return noise
+
+    odd = rng.uniform(-0.5, 0.5, (150, 2))
+    odd = odd[(np.abs(odd[:, 0] - odd[:, 1]) > 0.2) & (np.abs(odd).max(axis=1) > 0.25)][:60]
+    return usual(500), np.vstack([usual(100), odd]), np.repeat([0, 1], [100, len(odd)])
+
+
+@pytest.mark.parametrize("kind", ["one cluster", "two clusters", "a line"])
+def test_it_is_at_least_as_good_as_half_space_trees_of_river_and_ranks_as_they_do(kind: str) -> None:
     """Tan, Ting, Liu, "Fast anomaly detection for streaming data", IJCAI 2011: another forest of the same kind, by other hands."""
     from river.anomaly import HalfSpaceTrees
 
-    rng = np.random.default_rng(8)
-    usual, odd = rng.normal(0.5, 0.05, (500, 2)), rng.uniform(0.0, 1.0, (60, 2))
-    odd = odd[np.abs(odd - 0.5).max(axis=1) > 0.2]
-    trial = np.vstack([rng.normal(0.5, 0.05, (100, 2)), odd])
+    usual, trial, truth = trials(kind)
     ours, theirs = CutForest(2, trees=25, size=64, memory=500), HalfSpaceTrees(n_trees=25, height=6, window_size=100, seed=1)
     row = ROWS[:1]
     for a, b in usual:
-        ours.learn(row, CutForest.points(20.0 * np.array([[a - 0.5, b - 0.5]])))
-        theirs.learn_one({"a": a, "b": b})
-    mine = np.array([float(ours.score(row, CutForest.points(20.0 * np.array([[a - 0.5, b - 0.5]])))[0]) for a, b in trial])
-    peer = np.array([theirs.score_one({"a": a, "b": b}) for a, b in trial])
-    truth = np.repeat([0, 1], [100, len(odd)])
-    assert roc_auc_score(truth, peer) > 0.95
-    assert roc_auc_score(truth, mine) > 0.95
+        ours.learn(row, CutForest.points(20.0 * np.array([[a, b]])))
+        theirs.learn_one({"a": a + 0.5, "b": b + 0.5})
+    mine = np.array([float(ours.score(row, CutForest.points(20.0 * np.array([[a, b]])))[0]) for a, b in trial])
+    peer = np.array([theirs.score_one({"a": a + 0.5, "b": b + 0.5}) for a, b in trial])
+    assert roc_auc_score(truth, peer) > 0.8
+    assert roc_auc_score(truth, mine) > max(0.95, roc_auc_score(truth, peer) - 0.01)
     assert spearmanr(mine, peer).statistic > 0.6
