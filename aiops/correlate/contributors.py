@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from aiops.domain.signal import Contributors, Part
+from aiops.domain.signal import Contributors, Part, Signal
 
 SHARE = 0.5
 NAMED = 5
@@ -32,6 +33,13 @@ def standing_out(label: str, now: Mapping[str, float], before: Mapping[str, floa
     found = sorted((name for name, change in moved.items() if change >= SHARE * most), key=lambda name: (-moved[name], name))
     named = tuple(Part(name, parts[name], known.get(name)) for name in found[:NAMED])
     return Contributors(label, len(found), len(parts), named)
+
+
+def with_parts(signal: Signal, before: Signal | None) -> Signal:
+    """A claim with the parts that were found of the one before it, until others are found: who it was is still of interest when it is over."""
+    if before is None or signal.evidence.contributors or not before.evidence.contributors:
+        return signal
+    return replace(signal, evidence=replace(signal.evidence, contributors=before.evidence.contributors))
 
 
 def telling(found: Iterable[Contributors], most: int) -> tuple[Contributors, ...]:

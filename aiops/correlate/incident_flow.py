@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from aiops.correlate.contributors import with_parts
 from aiops.correlate.grouping import common_labels, fingerprint
 from aiops.correlate.texts import title
 from aiops.domain.decision import Decision, Stage
@@ -166,7 +167,7 @@ def _take(known: dict[str, Signal], signal: Signal, policy: FlowPolicy) -> tuple
         return "", "NotFiring"
     if before is None and len(known) >= policy.max_signals and not _make_room(known):
         return "", "TooManySignals"
-    known[signal.key] = signal
+    known[signal.key] = with_parts(signal, before)
     if not fires:
         return ("SignalExpired", "NoLongerSeen") if signal.state is SignalState.EXPIRED else ("SignalCleared", "Cleared")
     if before is None or not fired:

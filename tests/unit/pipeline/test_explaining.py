@@ -52,6 +52,12 @@ def test_the_pods_that_stand_out_are_stored_and_told(pods: Pods) -> None:
     root = pods.stage.notifier.posts[0].message.view
     assert root is not None
     assert "2 of 20 pods: checkout-3 30 (before 1), checkout-8 25 (before 1)" in root.contributors
+    # When it is over, who it was is still known.
+    pods.used = dict.fromkeys(pods.used, 1.0)
+    pods.stage.run(100)
+    (incident,) = pods.stage.incidents
+    (over,) = incident.signals.values()
+    assert (incident.state.value, over.state.value, over.evidence.contributors) == ("resolved", "cleared", claim.evidence.contributors)
 
 
 def test_what_changed_beside_it_is_a_candidate(pods: Pods) -> None:
