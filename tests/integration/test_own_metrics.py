@@ -74,3 +74,34 @@ def test_promtool_takes_the_alerts(path: Path) -> None:
     checked = subprocess.run([str(binaries.debian_program(binaries.PROMTOOL)), "check", "rules", str(path)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert "SUCCESS" in checked.stdout
+
+
+BLIND = """
+rule_files: [ALERTS]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'aiops_build_info{version="1"}', values: 1x120}
+      - {series: 'aiops_series{rule="lost",state="ready"}', values: 3x10 0x110}
+      - {series: 'aiops_series{rule="lost",state="warming"}', values: 0x120}
+      - {series: 'aiops_series{rule="lost",state="blind"}', values: 0x10 3x110}
+      - {series: 'aiops_series{rule="lost",state="shed"}', values: 0x120}
+      - {series: 'aiops_series{rule="let-go",state="shed"}', values: 0x10 9x110}
+      - {series: aiops_memory_state, values: 0x10 2x110}
+      - {series: aiops_rules_shed, values: 0x10 1x110}
+    alert_rule_test:
+      - {eval_time: 9m, alertname: AiopsRuleBlind, exp_alerts: []}
+      - {eval_time: 45m, alertname: AiopsRuleBlind, exp_alerts: [{exp_labels: {rule: lost, severity: warning}, exp_annotations: {summary: No series of the rule lost is seen any more}}]}
+      - {eval_time: 9m, alertname: AiopsRulesShed, exp_alerts: []}
+      - {eval_time: 12m, alertname: AiopsRulesShed, exp_alerts: [{exp_labels: {severity: critical}, exp_annotations: {summary: "Memory is so short that 1 rules were let go of; they judge nothing"}}]}
+      - {eval_time: 18m, alertname: AiopsMemoryShort, exp_alerts: [{exp_labels: {severity: warning}, exp_annotations: {summary: Memory is short; no new series are judged}}]}
+      - {eval_time: 45m, alertname: AiopsSeriesDropped, exp_alerts: [{exp_labels: {rule: let-go, severity: warning}, exp_annotations: {summary: 9 series of the rule let-go have no room and are not judged}}]}
+"""
+
+
+def test_promtool_sees_a_rule_that_went_blind_and_memory_that_is_short(tmp_path: Path) -> None:
+    (tmp_path / "blind.yaml").write_text(BLIND.replace("ALERTS", str(ALERTS)))
+    command = [str(binaries.debian_program(binaries.PROMTOOL)), "test", "rules", str(tmp_path / "blind.yaml")]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert tried.returncode == 0, tried.stdout + tried.stderr
