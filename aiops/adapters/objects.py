@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from aiops.adapters.declared import declared_batch
+from aiops.domain.declared import DeclaredQuery
 from aiops.domain.errors import ExpressionError, SourceRejectedError, SourceUnavailableError
 from aiops.domain.rule import ObjectQuery
 from aiops.domain.series import SampleBatch
@@ -59,12 +61,16 @@ class CachedObjectSource:
         """As rules name it."""
         return self._name
 
-    def values(self, query: ObjectQuery, at: float) -> SampleBatch:
+    def values(self, query: ObjectQuery | DeclaredQuery, at: float) -> SampleBatch:
         """One sample at `at` for each object of the kind on which the expression gives a number; the others are counted in `warnings`.
 
         Labels: `kind`, `name`, `namespace` (of namespaced kinds), and for objects that a controller owns `workload` and `workload_kind`, the topmost
         owner that is known. Raises SourceUnavailableError (NotSynced, Stale) and SourceRejectedError (BadQuery for an unknown kind).
         """
+        if isinstance(query, DeclaredQuery):
+            for kind in sorted({one.kind for one in query.objects}):
+                self._require_sight(kind, listed=bool(self._view.objects(kind)))
+            return declared_batch(self._view, query, at, source=self._name, context=self._context)
         if query.kind not in KINDS:
             raise SourceRejectedError(self._name, "BadQuery", f"unknown kind {query.kind!r}; known: {', '.join(KINDS)}")
         found = self._view.objects(query.kind)

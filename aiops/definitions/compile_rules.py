@@ -12,6 +12,7 @@ from aiops.definitions.objectives import objective_query
 from aiops.definitions.schema_detectors import BurnRateModel, specification
 from aiops.definitions.schema_rules import LogsModel, RuleModel
 from aiops.definitions.source_names import KUBERNETES, Meant, meant
+from aiops.domain.declared import DeclaredObject, DeclaredQuery
 from aiops.domain.rule import Direction, LogQuery, MetricKind, MissingData, ObjectQuery, Priority, PromQuery, Query, Rule, TargetTemplate
 from aiops.domain.signal import Severity
 
@@ -55,7 +56,7 @@ def compile_rule(model: RuleModel, source: str, file: str, line: int) -> Rule:
         dead_band_relative=model.dead_band.relative,
         volume_query=volume.query if volume else "",
         minimum_volume=volume.value if volume else 0.0,
-        missing_data=MissingData(model.missing_data),
+        missing_data=MissingData(model.missing_data if model.declared is None or "missing_data" in model.model_fields_set else "clear"),
         target=TargetTemplate(model.target.kind, model.target.namespace, model.target.name, model.target.owner) if model.target else None,
         labels=model.labels,
         summary=model.summary,
@@ -91,6 +92,9 @@ def _query(model: RuleModel) -> Query:
         return PromQuery(objective_query(model.objective.bad, model.objective.total, model.detector.burn_alerts, model.detector.period))
     if model.capacity is not None:
         return model.capacity.query(counter=model.kind == "counter")
+    if model.declared is not None:
+        objects = tuple(DeclaredObject(one.kind, one.namespace, one.name, one.fields) for one in model.declared.objects)
+        return DeclaredQuery(objects, tuple(model.declared.ignore))
     assert model.objects is not None
     return ObjectQuery(model.objects.kind, compile_expression(model.objects.value, "object"))
 

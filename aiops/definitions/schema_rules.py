@@ -78,6 +78,24 @@ class ObjectsModel(Model):
     value: ObjectCel
 
 
+class DeclaredObjectModel(Model):
+    """A named object, and what is declared of it."""
+
+    kind: Annotated[str, AfterValidator(_kind)]
+    namespace: Annotated[str, Field(max_length=63)] = ""
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    fields: dict[str, Any] | None = Field(default=None, description="as in its manifest, only what is to be compared; without it what was last applied with kubectl")
+
+
+class DeclaredModel(Model):
+    """Fields of named objects that are not as declared: a series for each, with the labels `field`, `declared` and `live`."""
+
+    objects: Annotated[list[DeclaredObjectModel], Field(min_length=1, max_length=200)]
+    ignore: Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], Field(max_length=100)] = Field(
+        default_factory=list, description="paths that do not count, with all below them, as spec.replicas",
+    )
+
+
 class TargetModel(Model):
     """Whom a signal is about, as templates over the series' labels. `owner` climbs from a pod to its workload."""
 
@@ -102,7 +120,7 @@ class MinimumVolumeModel(Model):
 
 
 class RuleModel(Model):
-    """One rule: exactly one of `query` (PromQL), `logs`, `objects`, `objective` and `capacity`."""
+    """One rule: exactly one of `query` (PromQL), `logs`, `objects`, `declared`, `objective` and `capacity`."""
 
     name: Name
     description: Text = ""
@@ -110,6 +128,7 @@ class RuleModel(Model):
     query: PromQL | None = None
     logs: LogsModel | None = None
     objects: ObjectsModel | None = None
+    declared: DeclaredModel | None = None
     objective: ObjectiveModel | None = None
     capacity: CapacityModel | None = None
     every: Positive = Field(default=15.0)
@@ -142,9 +161,9 @@ class RuleModel(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> RuleModel:
-        given = [key for key in ("query", "logs", "objects", "objective", "capacity") if getattr(self, key) is not None]
+        given = [key for key in ("query", "logs", "objects", "declared", "objective", "capacity") if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of query, logs, objects, objective, capacity (now: {', '.join(given) or 'none'})")
+            raise ValueError(f"give exactly one of query, logs, objects, declared, objective, capacity (now: {', '.join(given) or 'none'})")
         if self.minimum_volume is not None and self.query is None:
             raise ValueError("minimumVolume goes with query only")
         if self.backfill and self.query is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from aiops.domain.declared import DeclaredQuery
 from aiops.domain.expression import Expression
 from aiops.domain.signal import Severity
 
@@ -134,7 +135,7 @@ class CapacityQuery:
         return f"{self.use} {'<=' if self.falling else '>='} {self.limit}"
 
 
-Query = PromQuery | LogQuery | ObjectQuery | CapacityQuery
+Query = PromQuery | LogQuery | ObjectQuery | DeclaredQuery | CapacityQuery
 
 
 @dataclass(frozen=True, slots=True)

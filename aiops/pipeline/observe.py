@@ -13,6 +13,7 @@ from aiops.detect.bank import NO_ROOM, RuleBank
 from aiops.detect.findings import Finding
 from aiops.detect.registry import GROUP_BUILDERS
 from aiops.domain.decision import Decision, Stage
+from aiops.domain.declared import DeclaredQuery
 from aiops.domain.errors import ExpressionError, SourceError, StoreError, trimmed
 from aiops.domain.expression import Renderer
 from aiops.domain.ids import make_id
@@ -223,7 +224,7 @@ class Observer:
                 # Detectors of whole answers show their own; what others say of a count comes after the records behind it.
                 shown = () if evidence.lines and rule.detector.type in GROUP_BUILDERS else self._lines(rule, rule.query, labels, at)
                 evidence = dataclasses.replace(evidence, lines=(*shown, *evidence.lines))
-        elif isinstance(rule.query, ObjectQuery):
+        elif isinstance(rule.query, ObjectQuery | DeclaredQuery):
             kind = SignalKind.FORECAST if rule.forecast else SignalKind.OBJECT
         # What is stored, shown and told of a series is bounded, as it is of an alert; the series is told apart by its hash.
         labels = {k: trimmed(v, MAX_LABEL) for k, v in labels.items()} | dict(rule.labels)

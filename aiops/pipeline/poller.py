@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aiops.domain.decision import Decision, Stage
+from aiops.domain.declared import DeclaredQuery
 from aiops.domain.errors import SourceError
 from aiops.domain.rule import LINE_LABEL, CapacityQuery, LogQuery, ObjectQuery, PromQuery, Rule
 from aiops.domain.series import Labels, SampleBatch, series_id
@@ -70,7 +71,7 @@ class Poller:
                 return self._lines(rule, query, now)
             case LogQuery() as query if rule.source in self._sources.logs:
                 return self._sources.logs[rule.source].counts(query, now)
-            case ObjectQuery() as query if rule.source in self._sources.objects:
+            case (ObjectQuery() | DeclaredQuery()) as query if rule.source in self._sources.objects:
                 return self._sources.objects[rule.source].values(query, now)
         raise SourceError(rule.source, "NotConfigured", f"rule {rule.name} asks a source that the settings do not have")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from aiops.domain.declared import DeclaredQuery
 from aiops.domain.rule import LogQuery, ObjectQuery
 from aiops.domain.series import LogLine, RangeBatch, SampleBatch
 
@@ -68,6 +69,6 @@ class ObjectSource(Protocol):
         """As rules name it."""
         ...
 
-    def values(self, query: ObjectQuery, at: float) -> SampleBatch:
-        """The expression's value for each object of the kind; objects on which it fails are left out and counted in `warnings`."""
+    def values(self, query: ObjectQuery | DeclaredQuery, at: float) -> SampleBatch:
+        """The expression's value for each object of the kind; objects on which it fails are left out and counted in `warnings`. Of declared objects a 1 for each field that differs."""
         ...
