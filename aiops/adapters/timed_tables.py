@@ -86,6 +86,11 @@ def times_of(path: Path, stamps: Any, name: str = "timestamp") -> Floats:
     raise DefinitionError((Problem(str(path), 2, name, "times of one file must be written alike"),))
 
 
+def is_time(pa: Any, text: str) -> bool:
+    """Whether this is one by itself; `pa` is pyarrow."""
+    return _seconds(pa, pa.chunked_array([[text]], pa.string())) is not None
+
+
 def _seconds(pa: Any, stamps: Any) -> Floats | None:
     """None if not all are times of one kind."""
     kinds = (pa.float64(), pa.timestamp("us"), pa.timestamp("us", tz="UTC"), pa.timestamp("ns"), pa.timestamp("ns", tz="UTC"))

@@ -91,7 +91,7 @@ def capacity_file(path: Path, limit: float, *, lead: float, horizons: Sequence[f
     """
     table = read_long(path)
     unit = every if table.style.kind in ("integer", "number") else 1.0
-    lines = []
+    lines = [_unusable(p.key, lead, p.message) for p in table.wrong]
     for name, rows in table.series.items():
         try:
             grid = grid_of(table.times[rows], table.values[rows])
@@ -103,7 +103,8 @@ def capacity_file(path: Path, limit: float, *, lead: float, horizons: Sequence[f
         except ValueError as error:
             lines.append(_unusable(name, lead, str(error)))
     if all(line.used is None and line.reason for line in lines):
-        raise DefinitionError(tuple(Problem(str(path), int(rows[0]) + 2, name, line.reason) for (name, rows), line in zip(table.series.items(), lines, strict=True)))
+        first = {name: int(rows[0]) + 2 for name, rows in table.series.items()} | {p.key: p.line for p in table.wrong}
+        raise DefinitionError(tuple(Problem(str(path), first[line.labels["unique_id"]], line.labels["unique_id"], line.reason) for line in lines))
     return Outlooks(tuple(sorted(lines, key=_soonest)), {})
 
 

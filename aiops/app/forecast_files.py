@@ -13,6 +13,7 @@ from aiops.adapters.long_table import Predicted, read_long, write_forecast
 from aiops.domain.errors import DefinitionError, Problem
 from aiops.forecast.fleet import forecast
 from aiops.forecast.grid import Grid, grid_of
+from aiops.forecast.many import forecast_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,14 @@ class Forecasts:
     unusable: tuple[Problem, ...]
 
 
-def forecast_file(source: Path, target: Path, horizon: int, season: int | None = None) -> Forecasts:
-    """Forecast every series of `source` for `horizon` steps of its own.
+def forecast_file(source: Path, target: Path, horizon: int, season: int | None = None, *, together: bool = True) -> Forecasts:
+    """Forecast every series of `source` for `horizon` steps of its own; without `together` each by itself.
 
     A series that cannot be used is named and left out. Raises DefinitionError if none can, OSError.
     """
     table = read_long(source)
     grids: dict[str, Grid] = {}
-    unusable: list[Problem] = []
+    unusable = list(table.wrong)
     for name, rows in table.series.items():
         try:
             grid = grid_of(table.times[rows], table.values[rows])
@@ -43,7 +44,8 @@ def forecast_file(source: Path, target: Path, horizon: int, season: int | None =
             unusable.append(Problem(str(source), int(rows[0]) + 2, name, str(error)))
     if not grids:
         raise DefinitionError(tuple(unusable))
-    found = forecast([g.values for g in grids.values()], horizon, season, threads=os.cpu_count() or 1)
+    values = [g.values for g in grids.values()]
+    found = forecast(values, horizon, season, threads=os.cpu_count() or 1) if together else forecast_each(values, horizon, season)
     predicted = [
         Predicted(name, [table.style.write(t) for t in grid.after(horizon)], each.mean, each.low, each.high)
         for (name, grid), each in zip(grids.items(), found, strict=True)

@@ -15,6 +15,7 @@ def forecast(
     target: Annotated[Path, typer.Option("--output", help="CSV to write: `unique_id,ds,mean,lo-90,hi-90`")],
     horizon: Annotated[int, typer.Option(min=1, max=100_000, help="steps ahead, each as long as the series' usual step")],
     season: Annotated[int | None, typer.Option(min=2, max=100_000, help="steps after which the series come again; found when not given")] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="each series by itself: for fleets of many thousands, spread over all cores by joblib")] = False,
 ) -> None:
     """Forecast series, each with an interval that is to hold the truth in 90 of 100 cases.
 
@@ -24,7 +25,7 @@ def forecast(
     from aiops.app.forecast_files import forecast_file
 
     with exit_codes(), err.status("forecasting"):
-        done = forecast_file(source, target, horizon, season)
+        done = forecast_file(source, target, horizon, season, together=not alone)
     models = ", ".join(f"{count} by {model}" for model, count in sorted(done.models.items()))
     out.print(safe(f"{done.series} series forecast into {target}: {models}; {done.filled} missing points filled, {done.dropped} samples at a point already taken left out"))
     for problem in done.unusable:

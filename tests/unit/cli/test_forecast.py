@@ -56,6 +56,9 @@ def test_disorder_doubles_and_gaps_are_mended_and_said(tmp_path: Path) -> None:
         (["bad,0,1", "bad,0,2", "bad,0,3"], "2: bad: 1 different times"),
         (["bad,0,1", "bad,1,2", "bad,2,2", "bad,9999999,3"], "too few to fill the gaps"),
         (["bad,0,inf", "bad,1,inf", "bad,2,-inf"], "no value is a finite number"),
+        (["bad,0,1", "bad,1,much", "bad,2,3"], "3: bad: 'much' is no number"),
+        (["bad,0,1", "bad,soon,2", "bad,2,3"], "3: bad: 'soon' is no time"),
+        (["bad,0,1", "bad,,2", "bad,2,3"], "3: bad: '' is no time"),
     ],
 )
 def test_a_bad_series_is_named_and_the_good_are_forecast(tmp_path: Path, rows: list[str], says: str) -> None:
@@ -63,6 +66,36 @@ def test_a_bad_series_is_named_and_the_good_are_forecast(tmp_path: Path, rows: l
     assert result.exit_code == 1
     assert says in result.stderr
     assert {r["unique_id"] for r in found} == {"good"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "first"),
+    [
+        ([f"odd,{i},7" for i in range(40)], 40),  # constant
+        ([f"odd,{i},{(-1) ** i}e308" for i in range(40)], 40),  # as large as numbers are
+        ([f"odd,{i},{i % 5 - 9}" for i in range(40)], 40),  # negative throughout
+        ([f"odd,{(i * 7) % 40},{(i * 7) % 40}" for i in range(40)], 40),  # unordered
+        ([f"odd,{i // 2},{i}" for i in range(40)], 20),  # each stamp twice
+        ([f"odd,{400 * i},{i}" for i in range(40)], 16_000),  # wide steps
+        ([f"odd,{i + (i % 3 == 0)},{i}" for i in range(40)], 41),  # uneven ones
+        ([f"odd,{i},{i % 4}e-320" for i in range(40)], 40),  # as small as numbers are
+    ],
+)
+def test_odd_series_are_forecast_in_finite_numbers_and_in_order(tmp_path: Path, rows: list[str], first: int) -> None:
+    result, found = run(tmp_path, lines(*rows, *(f"good,{i},{i}" for i in range(30))), "--horizon", "3")
+    assert result.exit_code == 0, result.output
+    odd = [r for r in found if r["unique_id"] == "odd"]
+    assert abs(float(odd[0]["ds"]) - first) <= 1
+    for row in odd:
+        low, mean, high = (float(row[name]) for name in ("lo-90", "mean", "hi-90"))
+        assert np.isfinite([low, mean, high]).all()
+        assert low <= mean <= high
+    assert len(found) == 6
+
+
+def test_each_by_itself_gives_the_same_file_where_nothing_is_shared(tmp_path: Path) -> None:
+    rows = lines(*(f"a,{i},{i % 6}" for i in range(60)))
+    assert run(tmp_path, rows, "--horizon", "6", "--alone")[1] == run(tmp_path, rows, "--horizon", "6")[1]
 
 
 def test_steps_beyond_the_calendar_are_an_error_of_that_series(tmp_path: Path) -> None:
@@ -79,8 +112,8 @@ def test_steps_beyond_the_calendar_are_an_error_of_that_series(tmp_path: Path) -
     [
         ("id,ds,y\na,1,1\n", "1: header: needs unique_id, ds, y; missing: unique_id"),
         ("unique_id,ds,y\n", "1: table: it has no rows"),
-        ("unique_id,ds,y\na,1,x\n", "1: y: a column of numbers"),
-        ("unique_id,ds,y\na,1,1\na,noon,2\n", "3: ds: 'noon' is no time"),
+        ("unique_id,ds,y\na,1,x\n", "2: a: 'x' is no number"),
+        ("unique_id,ds,y\na,1,1\na,noon,2\n", "3: a: 'noon' is no time"),
         ("unique_id,ds,y\n,1,1\n", "2: unique_id: a series needs a name"),
     ],
 )
