@@ -14,7 +14,7 @@ import platform
 import resource
 from pathlib import Path
 
-from benchmarks import calibration, detection_drift, detection_quality, detection_speed
+from benchmarks import calibration, detection_drift, detection_quality, detection_speed, nezha
 from benchmarks.detection_report import Context, Report, Section
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "detection.md"
@@ -24,6 +24,7 @@ SECTIONS: dict[str, Section] = {
     "drift": detection_drift.section,
     "nab": detection_quality.nab_section,
     "smd": detection_quality.smd_section,
+    "nezha": nezha.section,
 }
 """In the order of the page. A new one: a function of a report and a context in the file that measures, and a line here."""
 

@@ -181,7 +181,7 @@ class _Guarded:
             settled = True
             raise
         except SourceError as error:
-            if error.reason == "TooLarge":  # the query's fault, and no reason to refuse the others
+            if error.reason in ("TooLarge", "Partial"):  # the query's fault, or that of some of the data, and no reason to refuse the others
                 breaker.succeeded()
             else:
                 breaker.failed(error.reason)
@@ -229,6 +229,6 @@ class GuardedLogSource(_Guarded):
         """As the port says."""
         return self._through(lambda: self.inner.counts(query, at))
 
-    def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
+    def samples(self, query: LogQuery, start: float, end: float, limit: int, *, whole: bool = False) -> Sequence[LogLine]:
         """As the port says."""
-        return self._through(lambda: self.inner.samples(query, start, end, limit))
+        return self._through(lambda: self.inner.samples(query, start, end, limit, whole=whole))

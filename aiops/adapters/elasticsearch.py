@@ -32,6 +32,7 @@ LOOK_BEYOND = 10
 KEEP_ALIVE = "1m"
 MAX_FIELDS = 100
 MAX_FIELD_TEXT = 2000
+MAX_MESSAGE = 20_000
 MAPPING_SECONDS = 300.0
 _ANALYSED = frozenset({"text", "match_only_text", "annotated_text"})
 
@@ -127,8 +128,8 @@ class ElasticsearchSource:
         labels_of = tuple(dict(key) for key, _ in kept)
         return SampleBatch(self._name, str(query), at, labels_of, np.full(len(kept), at), values, tuple(warnings), bool(warnings))
 
-    def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
-        """At most `limit` matching records with `start <= t < end`, oldest first. Raises the SourceError family."""
+    def samples(self, query: LogQuery, start: float, end: float, limit: int, *, whole: bool = False) -> Sequence[LogLine]:
+        """See the port: `start <= t < end`. Raises the SourceError family."""
         if limit <= 0:
             return ()
         asked, lines = self._asked(query), list[LogLine]()
@@ -146,6 +147,10 @@ class ElasticsearchSource:
                     track_total_hits=False,
                     **({"search_after": after} if after else {}),
                 )
+                missing: dict[str, None] = {}
+                self._note(answer, missing)
+                if whole and missing:
+                    raise SourceUnavailableError(self._name, "Partial", "; ".join(missing))
                 hits = _shaped(self._name, _at(self._name, answer, "hits", "hits"), list[Any])
                 lines += [self._line(hit, query) for hit in hits]
                 if len(hits) < size:
@@ -158,7 +163,7 @@ class ElasticsearchSource:
     def _line(self, hit: Any, query: LogQuery) -> LogLine:
         try:
             fields = dict(_flat(hit.get("_source") or {}))
-            return LogLine(float(hit["sort"][0]) / 1000, fields.pop(query.message_field, ""), _bounded(fields))
+            return LogLine(float(hit["sort"][0]) / 1000, fields.pop(query.message_field, "")[:MAX_MESSAGE], _bounded(fields))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise SourceGarbledError(self._name, "Garbled", f"a record has no time: {type(error).__name__}") from error
 

@@ -90,11 +90,12 @@ class RecordedLogs:
             self._name, str(query), at, tuple(answer.labels), np.full(len(answer.counts), at), np.array(answer.counts, dtype=np.float64),
         )
 
-    def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
+    def samples(self, query: LogQuery, start: float, end: float, limit: int, *, whole: bool = False) -> Sequence[LogLine]:
         """Lines as they were recorded for a rule that asks for lines; nothing where the recording knows no such rule.
 
         SourceUnavailableError (NotRecorded) where the recording pauses: that nothing was written then is not known.
         """
+        del whole  # what was recorded was
         known = self._answers.get(self._key(query)) if query.lines else None
         if known is None:
             return ()

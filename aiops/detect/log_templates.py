@@ -25,6 +25,8 @@ from aiops.domain.series import SampleBatch, series_id
 TEMPLATE = "template"
 """The label of a subject that holds its template."""
 SUBJECTS = 2000
+LINE, FIELD = 4096, 300
+"""Characters of a line, and of a field that it is grouped by, beyond which it is not looked at."""
 SAMPLES, SAMPLE = 3, 300
 NAME = 200
 TTL = 6 * 3600.0
@@ -96,7 +98,8 @@ class LogTemplates:
         """Lines by subject; sorted first, so that their order in the answer does not matter."""
         counts: dict[str, int] = {}
         dropped: dict[str, int] = {}
-        lines = sorted((labels.get(LINE_LABEL, ""), sorted((k, v) for k, v in labels.items() if k not in (LINE_LABEL, "__name__"))) for labels in batch.labels)
+        held = (LINE_LABEL, "__name__")
+        lines = sorted((labels.get(LINE_LABEL, "")[:LINE], sorted((k, v[:FIELD]) for k, v in labels.items() if k not in held)) for labels in batch.labels)
         for text, group in lines:
             line = redact_line(text)
             number, new, gone = self._drain.add(line)

@@ -77,7 +77,7 @@ class Poller:
 
     def _lines(self, rule: Rule, query: LogQuery, now: float) -> SampleBatch:
         """Records of the window, one series each: the text and the fields it is grouped by are its labels."""
-        found = self._sources.logs[rule.source].samples(query, now - query.window, now, query.lines)
+        found = self._sources.logs[rule.source].samples(query, now - query.window, now, query.lines, whole=True)
         labels = tuple({LINE_LABEL: line.text, **{f: line.fields[f] for f in query.group_by if f in line.fields}} for line in found)
         return SampleBatch(rule.source, str(query), now, labels, np.full(len(found), now), np.ones(len(found)))
 

@@ -56,8 +56,8 @@ class LogSource(Protocol):
         """Count of records with `at - window <= t < at` for each group; groups without records are absent. `partial` if shards failed or groups were cut."""
         ...
 
-    def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
-        """At most `limit` matching records, oldest first."""
+    def samples(self, query: LogQuery, start: float, end: float, limit: int, *, whole: bool = False) -> Sequence[LogLine]:
+        """At most `limit` matching records, oldest first. What shards could not give is missing; with `whole` that is SourceUnavailableError (Partial)."""
         ...
 
 

@@ -55,7 +55,7 @@ def log_answers(rules: Sequence[Rule], logs: LogSource, span: tuple[float, float
 
 def _answer(logs: LogSource, query: LogQuery, at: float) -> LogAnswer:
     if query.lines:
-        return lines_answer(query, at, logs.samples(query, at - query.window, at, query.lines))
+        return lines_answer(query, at, logs.samples(query, at - query.window, at, query.lines, whole=True))
     batch = logs.counts(query, at)
     return LogAnswer(at, query_key(query), tuple(batch.labels), tuple(batch.values.tolist()))
 

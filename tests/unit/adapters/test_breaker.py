@@ -45,7 +45,7 @@ class Scripted:
         self._next()
         return empty_batch(self.name, query.index, at)
 
-    def samples(self, query: LogQuery, start: float, end: float, limit: int) -> Sequence[LogLine]:
+    def samples(self, query: LogQuery, start: float, end: float, limit: int, *, whole: bool = False) -> Sequence[LogLine]:
         self._next()
         return ()
 
@@ -145,6 +145,11 @@ def test_a_rejected_query_never_opens_it() -> None:
 def test_an_answer_too_large_is_the_querys_fault() -> None:
     source, _, _ = guarded(*[SourceGarbledError("prom", "TooLarge")] * 20, failures=3)
     assert ask(source, 20) == ["TooLarge"] * 20
+
+
+def test_a_server_that_lacks_some_of_its_data_is_there() -> None:
+    source, _, _ = guarded(*[SourceUnavailableError("logs", "Partial")] * 20, failures=3)
+    assert ask(source, 20) == ["Partial"] * 20
 
 
 def test_garbage_opens_it() -> None:

@@ -9,7 +9,7 @@ import pytest
 import responses
 
 from aiops.adapters.clock import SystemClock
-from aiops.adapters.elasticsearch import ElasticsearchSource
+from aiops.adapters.elasticsearch import MAX_MESSAGE, ElasticsearchSource
 from aiops.adapters.http import HttpClient, HttpOptions
 from aiops.domain.errors import SourceError, SourceGarbledError, SourceRejectedError, SourceThrottledError, SourceUnavailableError
 from aiops.domain.rule import LogQuery
@@ -126,17 +126,44 @@ def test_groups_of_a_wrong_shape_are_garbled(groups: dict[str, Any]) -> None:
 @responses.activate
 def test_records_of_a_wrong_shape_are_garbled_and_the_point_in_time_is_given_back(hit: Any) -> None:
     answer(f"{URL}/logs/_pit", {"id": "p1"})
-    answer(f"{URL}/_search", {"pit_id": "p1", "hits": {"hits": [hit]}})
+    answer(f"{URL}/_search", found(pit_id="p1", hits={"hits": [hit]}))
     closing = responses.delete(f"{URL}/_pit", json={"succeeded": True}, headers=PRODUCT)
     with pytest.raises(SourceGarbledError, match="Garbled"):
         source().samples(QUERY, 0.0, 1000.0, 10)
     assert closing.call_count == 1
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"timed_out": True}, "timed out"), ({"_shards": {"total": 2, "failed": 1, "failures": [{"reason": {"reason": "disk"}}]}}, "1 of 2 shards failed: disk"),
+        ({"_clusters": {"total": 2, "skipped": 1}}, "remote clusters"),
+    ],
+)  # fmt: skip
+@responses.activate
+def test_half_of_the_lines_is_no_whole_answer_but_is_shown_to_people(more: dict[str, Any], said: str) -> None:
+    answer(f"{URL}/logs/_pit", {"id": "p1"})
+    answer(f"{URL}/_search", found(pit_id="p1", hits={"hits": [{"sort": [5000, 1], "_source": {"message": "hello"}}]}, **more))
+    closing = responses.delete(f"{URL}/_pit", json={"succeeded": True}, headers=PRODUCT)
+    assert [line.text for line in source().samples(QUERY, 0.0, 1000.0, 10)] == ["hello"]
+    with pytest.raises(SourceUnavailableError, match=said) as refused:
+        source().samples(QUERY, 0.0, 1000.0, 10, whole=True)
+    assert refused.value.reason == "Partial"
+    assert closing.call_count == 2
+
+
+@responses.activate
+def test_of_a_line_of_a_megabyte_the_beginning_is_kept() -> None:
+    answer(f"{URL}/logs/_pit", {"id": "p1"})
+    answer(f"{URL}/_search", found(pit_id="p1", hits={"hits": [{"sort": [5000, 1], "_source": {"message": "x" * 1_000_000}}]}))
+    responses.delete(f"{URL}/_pit", json={"succeeded": True}, headers=PRODUCT)
+    assert len(source().samples(QUERY, 0.0, 1000.0, 10)[0].text) == MAX_MESSAGE
+
+
 @responses.activate
 def test_a_point_in_time_that_cannot_be_closed_is_no_failure() -> None:
     answer(f"{URL}/logs/_pit", {"id": "p1"})
-    answer(f"{URL}/_search", {"pit_id": "p1", "hits": {"hits": [{"sort": [5000, 1], "_source": {"message": "hello", "a": {"b": [1, "x"]}, "none": None}}]}})
+    answer(f"{URL}/_search", found(pit_id="p1", hits={"hits": [{"sort": [5000, 1], "_source": {"message": "hello", "a": {"b": [1, "x"]}, "none": None}}]}))
     responses.delete(f"{URL}/_pit", status=500)
     (line,) = source().samples(QUERY, 0.0, 1000.0, 10)
     assert (line.at, line.text, line.fields) == (5.0, "hello", {"a.b": '[1,"x"]'})

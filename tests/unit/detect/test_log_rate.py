@@ -44,6 +44,17 @@ def test_a_burst_that_lasts_does_not_become_usual_within_minutes() -> None:
     assert breaches([2.0] * 40 + [100.0] * 100) == list(range(40, 140))
 
 
+def test_a_burst_soon_after_the_start_or_once_in_a_while_does_not_hide_the_next() -> None:
+    assert breaches([0, 0, 2, 12, 14, 13] + [0] * 10 + [14]) == [5, 16]
+    assert breaches(([0] * 20 + [30]) * 3) == [20, 41, 62]
+
+
+def test_a_count_that_stays_becomes_usual_in_the_end() -> None:
+    found = breaches([2.0] * 120 + [100.0] * 1000)
+    assert found == list(range(120, 120 + len(found)))
+    assert 200 < len(found) < 1000
+
+
 def log_rule() -> Rule:
     return Rule(
         name="log-errors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from aiops.adapters.memory_logs import MemoryLogs
 from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.detect import drain as drain_module
+from aiops.detect.bank import RuleBank
 from aiops.detect.drain import ANY, Drain
 from aiops.detect.groups import Assessed
-from aiops.detect.log_templates import LogTemplates
+from aiops.detect.log_templates import FIELD, SUBJECTS, LogTemplates
+from aiops.domain.errors import SourceError, SourceGarbledError, SourceRejectedError, SourceThrottledError, SourceUnavailableError
 from aiops.domain.redaction import redact_line
 from aiops.domain.rule import DetectorSpec, LogQuery, Rule
-from aiops.domain.series import series_id
+from aiops.domain.series import LogLine, series_id
 from aiops.domain.signal import Severity
 from aiops.pipeline.poller import Poller, Sources
 from aiops.pipeline.stage import Passed
@@ -112,3 +115,85 @@ def test_the_poller_reads_lines() -> None:
     polled = Poller(Sources({}, {"logs": logs}, {}), VirtualTime(T0), NullTelemetry()).poll(rule)
     assert isinstance(polled, Passed)
     assert [dict(labels) for labels in polled.record.batch.labels] == [{"aiops_line": f"job {i} failed", "app": "a"} for i in range(3)]
+
+
+def random_lines(seed: int, count: int) -> list[str]:
+    random = Random(seed)
+    return [" ".join("".join(random.choices("abcdefghijklmnop", k=8)) for _ in range(random.randint(1, 12))) for _ in range(count)]
+
+
+def test_random_lines_of_many_groups_take_bounded_memory() -> None:
+    detector, sizes = LogTemplates(), []
+    for i in range(4):
+        lines = [({"aiops_line": line, "app": f"app-{n % 40}"}, 1.0) for n, line in enumerate(random_lines(i, 700))]
+        detector.assess(answer(T0 + 30.0 * i, lines))
+        sizes.append(len(detector.snapshot()))
+    assert len(detector._drain) == drain_module.TEMPLATES
+    assert len(detector._subjects) <= SUBJECTS
+    assert sizes[-1] < 1.2 * sizes[1] < 3_000_000
+    restored = LogTemplates()
+    restored.restore(detector.snapshot())
+    assert restored.snapshot() == detector.snapshot()
+
+
+def test_lines_of_a_megabyte_are_cut_and_keep_nothing_of_it() -> None:
+    detector = LogTemplates()
+    huge = ["x " * 500_000, "y" * 1_000_000, "Z1a" * 300_000, "password=" * 100_000]
+    found = told(detector, 0.0, huge, app="a" * 100_000)
+    assert len(found.labels) == 4
+    assert len(detector.snapshot()) < 50_000
+    assert max(len(value) for labels in found.labels for value in labels.values()) <= FIELD
+
+
+def test_words_tell_code_from_numbers() -> None:
+    drain = Drain()
+    first = drain.add("17:20:11.371 ERROR c.s.ContactsServiceImpl#37 order 5 not found")[0]
+    assert drain.add("17:21:59.001 ERROR c.s.ContactsServiceImpl#37 order 77 not found") == (first, False, None)
+    assert drain.text(first) == f"{ANY} ERROR c.s.ContactsServiceImpl#{ANY} order {ANY} not found"
+    # What varies in both does not make two lines alike.
+    assert drain.add("17:20:11.371 WARN 5 7 8 9 stock low")[0] != drain.add("17:20:11.371 INFO 5 7 8 9 mail sent")[0]
+
+
+class Moody(MemoryLogs):
+    """Fails when told so, as the adapter does."""
+
+    fault: SourceError | None = None
+
+    def samples(self, query: LogQuery, start: float, end: float, limit: int, *, whole: bool = False) -> Sequence[LogLine]:
+        if self.fault is not None:
+            raise self.fault
+        return super().samples(query, start, end, limit, whole=whole)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        SourceThrottledError("logs", "too many", 7.0), SourceUnavailableError("logs", "Timeout"), SourceUnavailableError("logs", "Partial", "1 of 2 shards failed"),
+        SourceRejectedError("logs", "Unauthorized"), SourceGarbledError("logs", "Garbled"),
+    ],
+    ids=lambda fault: fault.reason,
+)  # fmt: skip
+def test_a_source_that_fails_ends_no_claim_and_teaches_nothing(fault: SourceError) -> None:
+    logs = Moody("logs")
+    for i in range(60):
+        logs.add(T0 + 15.0 * i, "all is well", {"app": "a"})
+    for i in range(60):
+        logs.add(T0 + 600.0 + i, f"no route {i}", {"app": "a"})
+    rule = Rule("r", "logs", LogQuery("logs", 30.0, group_by=("app",), lines=100), 30.0, DetectorSpec("logTemplates", {"new_count": 0}), Severity.WARNING)
+    bank, time = RuleBank(rule), VirtualTime(T0)
+    poller = Poller(Sources({}, {"logs": logs}, {}), time, NullTelemetry())
+
+    def poll(at: float) -> list[str] | str:
+        time.run_until(T0 + at)
+        polled = poller.poll(rule)
+        return [f.state.value for f in bank.observe(polled.record.batch).findings] if isinstance(polled, Passed) else polled.reason
+
+    assert [poll(30.0 * i) for i in range(1, 21)] == [[]] * 20
+    assert poll(630.0) == ["firing"]
+    before = bank.snapshot()
+    logs.fault = fault
+    assert [poll(660.0), poll(690.0)] == [fault.reason] * 2
+    assert bank.snapshot() == before
+    assert [f.state.value for f in bank.firing()] == ["firing"]
+    logs.fault = None
+    assert poll(720.0) == ["cleared"]
