@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from aiops.definitions.fields import LabelName, Model, Number, Positive, Rate, Share
+from aiops.definitions.fields import Duration, LabelName, Model, Number, Positive, Rate, Share
 from aiops.domain.rule import BurnAlert, DetectorSpec
 
 
@@ -225,6 +225,30 @@ class ExhaustionModel(Model):
         return self
 
 
+class ReleaseModel(Model):
+    """A series since the last release of its target, against itself before: by the median, by how much equal stretches vary, and by ranks (Mann-Whitney)."""
+
+    type: Literal["release"]
+    before: Positive = Field(default=1200.0, description="how long a time before the roll-out is compared with")
+    after: Positive = Field(default=60.0, description="how long a time since then is compared, the latest one")
+    grace: Duration = Field(default=60.0, description="so long after the roll-out was complete nothing is compared")
+    until: Positive = Field(default=900.0, description="so long after it a release can be to blame")
+    resolution: Positive = Field(default=10.0, description="at most one sample of so long a time is kept")
+    z: float = Field(default=6.0, gt=0, le=1000, description="deviations of equal stretches that count")
+    chance: float = Field(default=0.001, ge=1e-9, le=0.1, description="how often ranks may lie so by chance")
+    scale_floor: Share = Field(default=0.02, description="the deviation is never below this share of the level before")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ReleaseModel:
+        if self.after < 5 * self.resolution or self.before < 12 * self.resolution:
+            raise ValueError("of resolution at least 5 must go into after and 12 into before")
+        if self.before + self.until > 2000 * self.resolution:
+            raise ValueError("before and until must not be longer than 2000 times resolution")
+        if self.grace + self.after > self.until:
+            raise ValueError("until must not be shorter than grace and after together")
+        return self
+
+
 class LogTemplatesModel(Model):
     """Log lines by template (Drain): a burst of one, as logErrorRate has it for all, or one never seen before. Goes with `logs`; memory is bounded."""
 
@@ -237,7 +261,7 @@ class LogTemplatesModel(Model):
     lines: int = Field(default=1000, ge=10, le=10_000, description="records read in one poll, at most")
 
 
-AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | AdwinModel | PageHinkleyModel | DriftModel | BurnRateModel | ExhaustionModel | LogTemplatesModel
+AnyDetector = ThresholdModel | SeasonalZModel | FleetModel | FocusModel | PeersModel | LogErrorRateModel | IsolationForestModel | ReleaseModel | AdwinModel | PageHinkleyModel | DriftModel | BurnRateModel | ExhaustionModel | LogTemplatesModel
 DetectorModel = Annotated[AnyDetector, Field(discriminator="type")]
 
 

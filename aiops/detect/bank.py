@@ -22,7 +22,7 @@ from aiops.detect.admission import admitted, too_large
 from aiops.detect.alarm import outside_dead_band
 from aiops.detect.arrays import Flags, Rows
 from aiops.detect.budget import Budget, Place
-from aiops.detect.contract import Scores, taken
+from aiops.detect.contract import Compares, Scores, Window, taken
 from aiops.detect.findings import Finding, Observed
 from aiops.detect.groups import Assessed, Versioned
 from aiops.detect.known import Known
@@ -187,6 +187,18 @@ class RuleBank:
         """Whether this rule's detector has references that are to be kept outside snapshots."""
         # Asked at each poll, where most rules have no such detector: an isinstance with a protocol takes long.
         return self._known.group is not None and isinstance(self._known.group, Versioned)
+
+    @property
+    def compares(self) -> bool:
+        """Whether this rule's detector must be told of releases."""
+        return self._known.detector is not None and isinstance(self._known.detector, Compares)
+
+    def released(self, windows: Mapping[str, Window]) -> None:
+        """The last release of what each series (`series_id`) is about."""
+        with self._lock:
+            detector, table = self._known.detector, self._known.table
+            if detector is not None and isinstance(detector, Compares):
+                detector.released({row: windows[series] for row in table.in_use().tolist() if (series := table.series(row)) in windows})
 
     def subjects(self) -> tuple[tuple[str, Labels], ...]:
         """Series known: `series_id` and labels."""

@@ -6,7 +6,7 @@ unless it says otherwise, and does not depend on the order of rows in a batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -42,6 +42,14 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.score)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a release began to be rolled out and was complete (NaN: it is not), Unix seconds."""
+
+    began: float
+    ended: float
 
 
 class Detector(Protocol):
@@ -92,6 +100,15 @@ class Explained(Protocol):
 
     def lines(self, row: int) -> tuple[str, ...]:
         """Why the newest sample of a row is wrong, for people: features or views, expected against seen. Empty if it is not, or nothing is known."""
+        ...
+
+
+@runtime_checkable
+class Compares(Protocol):
+    """A detector that must know when what stands behind a row was released last."""
+
+    def released(self, windows: Mapping[int, Window]) -> None:
+        """By row; before the samples that are to be judged by it."""
         ...
 
 

@@ -16,6 +16,7 @@ from aiops.detect.live_fleet import LiveFleet
 from aiops.detect.log_rate import LogErrorRate
 from aiops.detect.log_templates import LogTemplates
 from aiops.detect.peers import Peers
+from aiops.detect.release import ReleaseComparison
 from aiops.detect.seasonal import SeasonalZ
 from aiops.detect.threshold import Threshold
 from aiops.domain.rule import Direction, LogQuery, MetricKind, Rule
@@ -100,6 +101,11 @@ def _log_templates(rule: Rule) -> GroupDetector:
     return LogTemplates(**rule.detector.parameters)
 
 
+def _release(parameters: Mapping[str, Any], direction: Direction, kind: MetricKind) -> Detector:
+    del kind  # Both sides are of one series.
+    return ReleaseComparison(direction=direction, **parameters)
+
+
 Builder = Callable[[Mapping[str, Any], Direction, MetricKind], Detector]
 BUILDERS: Mapping[str, Builder] = {
     "threshold": _threshold,
@@ -109,6 +115,7 @@ BUILDERS: Mapping[str, Builder] = {
     "peers": _peers,
     "logErrorRate": _log_rate,
     "isolationForest": _isolation_forest,
+    "release": _release,
     "adwin": _adwin,
     "pageHinkley": _page_hinkley,
 }

@@ -26,6 +26,7 @@ from aiops.pipeline.accounts import ROOM_AGAIN, Accounts
 from aiops.pipeline.damping import OVER, REASON, Damping
 from aiops.pipeline.poller import Polled
 from aiops.pipeline.quiet_times import QUIET, QuietTime, quiet
+from aiops.pipeline.releases import Releases
 from aiops.pipeline.room import Room, RoomPolicy
 from aiops.pipeline.stage import Dropped, Passed
 from aiops.ports.cluster import ClusterView
@@ -62,6 +63,7 @@ class Observer:
         self._damping, self._quiet_times = damping, quiet_times
         self.room = Room(room or RoomPolicy())
         self._accounts = Accounts(telemetry, self.target, self.room.policy.ttl)
+        self._releases = Releases(views)
 
     def remember(self, signals: Iterable[Signal]) -> None:
         """Whom claims of our rules are about, after a restart or when nobody could take them."""
@@ -155,6 +157,9 @@ class Observer:
             # Nobody is to be told that the rule is silent.
             self._telemetry.gauge("rule_judged_timestamp_seconds", batch.at, rule=rule.name)
             return Dropped((Decision(batch.at, Stage.OBSERVE, rule.name, passed=False, reason=QUIET, detail=now.names),))
+        if bank.compares:
+            about = {series: self.target(rule, labels)[0] for series, labels in bank.subjects()}
+            bank.released({series: self._releases.of(one, batch.at) for series, one in about.items() if one is not None})
         observed = bank.observe(batch, polled.volume, learn=not now.learning)
         room = self._accounts.count(rule, observed, batch.at)
         sifted = self._damping.sift(rule, bank, observed.findings, batch.at)

@@ -20,6 +20,7 @@ from aiops.definitions.arguments import typed
 from aiops.definitions.loader import Definitions, load_definitions
 from aiops.definitions.templates import render
 from aiops.detect.bank import RuleBank
+from aiops.detect.contract import Window
 from aiops.detect.findings import Finding
 from aiops.domain.incident import Incident
 from aiops.domain.rule import ObjectQuery, PromQuery, Rule
@@ -97,7 +98,11 @@ class Watch:
         assert isinstance(rule.query, PromQuery)
         batch = self.query(rule.query.text)
         volume = match_volume(batch.labels, self.query(rule.volume_query)) if rule.volume_query else None
-        return [self.signal(rule, finding, now) for finding in self.banks[rule.name].observe(batch, volume).findings]
+        bank = self.banks[rule.name]
+        if bank.compares:
+            since = {series: self.releases.get(labels.get("workload", ""), (0, math.nan))[1] for series, labels in bank.subjects()}
+            bank.released({series: Window(at, at) for series, at in since.items()})
+        return [self.signal(rule, finding, now) for finding in bank.observe(batch, volume).findings]
 
     def query(self, text: str) -> Any:
         if text not in self.answers:

@@ -5,6 +5,7 @@ What may act is what cures; where acting is wrong, nothing that acts matches at 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from aiops.domain.signal import Signal, SignalKind
 from aiops.domain.target import TargetRef
 from aiops.execution.actions.registry import SPECS
 from aiops.pipeline.poller import match_volume
+from aiops.pipeline.releases import Releases
 from aiops.remediate.facts import target_facts
 from aiops.remediate.matching import candidates
 from aiops.remediate.objects import gather
@@ -58,6 +60,7 @@ class Eye:
 
     def __post_init__(self) -> None:
         self.view = self.world.cluster.view()
+        self.releases = Releases({"default": self.view})
         self.objects = CachedObjectSource(self.view, self.world.time)
         self.banks = {rule.name: RuleBank(rule) for rule in self.packs.rules}
         self.due = dict.fromkeys(self.banks, 0.0)
@@ -95,12 +98,13 @@ class Eye:
 
     def signals(self, rule: Rule, batch: SampleBatch, volume: dict[str, float] | None, now: float) -> list[Signal]:
         found = []
-        for finding in self.banks[rule.name].observe(batch, volume).findings:
+        bank = self.banks[rule.name]
+        if bank.compares:
+            about = {series: self.target(rule, labels) for series, labels in bank.subjects()}
+            bank.released({series: self.releases.of(target, now) for series, target in about.items() if target is not None})
+        for finding in bank.observe(batch, volume).findings:
             labels = {**finding.labels, **rule.labels}
-            target = None
-            if rule.target is not None:
-                namespace = render(rule.target.namespace, {"labels": finding.labels}) if rule.target.namespace else ""
-                target = TargetRef(rule.target.kind, namespace, render(rule.target.name, {"labels": finding.labels}))
+            target = self.target(rule, finding.labels)
             found.append(
                 Signal(
                     f"{rule.name}{now}", rule.name, rule.detector.type, SignalKind.METRIC, finding.state, finding.severity, now, finding.series,
@@ -108,6 +112,13 @@ class Eye:
                 )
             )  # fmt: skip
         return found
+
+    @staticmethod
+    def target(rule: Rule, labels: Mapping[str, str]) -> TargetRef | None:
+        if rule.target is None:
+            return None
+        namespace = render(rule.target.namespace, {"labels": labels}) if rule.target.namespace else ""
+        return TargetRef(rule.target.kind, namespace, render(rule.target.name, {"labels": labels}))
 
     def decide(self, incident: Incident, now: float) -> None:
         name = incident.target.name if incident.target else ""

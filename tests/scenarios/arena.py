@@ -104,7 +104,7 @@ def careless(definitions: Definitions) -> Definitions:
 
 _CAUTION = re.compile(
     r"&&\s*(!\([^()]*\)|![A-Za-z][\w.]*(\([^()]*\))?|(incident\.(age|open)|target\.settled)Seconds >= [0-9.]+"
-    r"|incident\.openSeconds <= target\.revisionAgeSeconds)(?=\s*(&&|\)|$))"
+    r"|incident\.openSeconds <= target\.revisionAgeSeconds|\"errors-since-release\" in incident\.rules)(?=\s*(&&|\)|$))"
 )
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from aiops.detect.change import adwin, page_hinkley
-from aiops.detect.contract import Detector, Scores
+from aiops.detect.contract import Detector, Scores, Window
 from aiops.detect.fleet import Fleet
 from aiops.detect.focus import Focus
 from aiops.detect.isolation_forest import ResidualForest
 from aiops.detect.live_fleet import LiveFleet
 from aiops.detect.log_rate import LogErrorRate
 from aiops.detect.peers import Peers
+from aiops.detect.release import ReleaseComparison
 from aiops.detect.seasonal import SeasonalZ
 from aiops.detect.threshold import Threshold
 from aiops.domain.rule import MetricKind
@@ -40,6 +41,17 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "page-hinkley-unit": lambda: page_hinkley(unit=10.0, minimum_samples=10),
     "forest": lambda: ResidualForest(trees=20, window=32),
 }
+
+
+def released() -> ReleaseComparison:
+    """All series were released when the fault begins."""
+    detector = ReleaseComparison(before=1500.0, after=75.0, grace=0.0, until=3600.0, resolution=15.0)
+    at = T0 + EVERY * (200 - FAULT)
+    detector.released({row: Window(at, at) for row in range(SERIES)})
+    return detector
+
+
+MAKERS["release"] = released
 FIELDS = ("score", "expected", "lower", "upper", "ready", "breach", "critical", "recovered")
 
 
