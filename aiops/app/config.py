@@ -6,6 +6,7 @@ Neighbours: `settings` has the model, `definitions.yaml_tree` reads YAML strictl
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 from pydantic_settings import SettingsError
@@ -16,6 +17,7 @@ from aiops.domain.errors import DefinitionError, Problem
 from aiops.pipeline.quiet_times import QuietTime
 from aiops.remediate.freezes import Freeze, FreezeError, make
 from aiops.remediate.guardrails import GUARDS
+from aiops.remediate.recurrence import zone_of
 from aiops.settings import FreezeSettings, QuietTimeSettings, Settings
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
@@ -72,8 +74,23 @@ def _guards(settings: Settings, name: str, document: Document) -> Iterator[Probl
 
 def quiet_time(one: QuietTimeSettings) -> QuietTime:
     """As the observer reads it. Raises FreezeError."""
+    if one.dates:
+        return QuietTime(Freeze(one.name), one.rules, "result" in one.skip, "learning" in one.skip, _days(one), zone_of(one.timezone))
     window = make(one.name, rule=one.rrule, start=one.start, duration=one.duration, zone=one.timezone, begins=one.from_, ends=one.until)
     return QuietTime(window, one.rules, "result" in one.skip, "learning" in one.skip)
+
+
+def _days(one: QuietTimeSettings) -> frozenset[date]:
+    if one.rrule or one.from_ or one.until or one.duration or one.start:
+        raise FreezeError("dates", "are whole days: leave out rrule, start, duration, from and until")
+    try:
+        zone_of(one.timezone)
+    except ValueError as error:
+        raise FreezeError("timezone", str(error)) from error
+    try:
+        return frozenset(date.fromisoformat(text) for text in one.dates)
+    except ValueError:
+        raise FreezeError("dates", f"{', '.join(one.dates)[:80]}: each must be a day, for example 2026-12-25") from None
 
 
 def freeze(one: FreezeSettings) -> Freeze:

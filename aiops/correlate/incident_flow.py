@@ -21,6 +21,7 @@ from aiops.domain.signal import RANK, Severity, Signal, SignalKind, SignalState
 
 MAX_TRANSITIONS = 100
 AUTOMATIC = "aiops"
+REGIME_CHANGED = "RegimeChanged"
 RECOVERING, FIRING_AGAIN, LEVEL_IS_GOOD = "Recovering", "FiringAgain", "LevelIsGood"
 DROPPED = frozenset({"OutOfOrder", "NotFiring", "TooManySignals", "Duplicate"})
 """Reasons for which a claim changes nothing but, at most, the evidence shown."""
@@ -190,8 +191,15 @@ def tick(incident: Incident, now: float, policy: FlowPolicy) -> Flow:
     since = max((t.at for t in incident.transitions if t.reason == RECOVERING), default=incident.updated_at)
     if now - since < policy.quiet_needed(incident):
         return Flow(incident)
-    unseen = any(s.state is SignalState.EXPIRED for s in incident.signals.values())
-    return _resolved(incident, now, "NoLongerSeen" if unseen else "Recovered", AUTOMATIC)
+    return _resolved(incident, now, _how_it_ended(incident), AUTOMATIC)
+
+
+def _how_it_ended(incident: Incident) -> str:
+    """Seen to be back as it was; or not seen any more; or as unusual as before, for so long that it is taken as usual."""
+    claims = incident.signals.values()
+    if any(s.state is SignalState.EXPIRED for s in claims):
+        return "NoLongerSeen"
+    return REGIME_CHANGED if any(s.evidence.note == REGIME_CHANGED for s in claims) else "Recovered"
 
 
 def acknowledge(incident: Incident, by: str, now: float) -> Flow:

@@ -55,6 +55,11 @@ class ReleaseComparison:
             hours=Column(np.nan, np.float32, (HOURS,)), visits=Column(0, np.int8, (HOURS,)), hour=Column(-1, np.int64), total=Column(0.0), count=Column(0, np.int32),
         )  # fmt: skip
 
+    @property
+    def bytes_each(self) -> int:
+        """Memory of one series."""
+        return self._state.bytes_each
+
     def released(self, windows: Mapping[int, Window]) -> None:
         """The last release of what stands behind rows, as it is known now."""
         for row, window in windows.items():
@@ -132,7 +137,9 @@ class ReleaseComparison:
             new = values[(times >= ended + self._grace) & (times > now - self._after) & (times <= now)]
         if value is not None:
             new = np.append(new, value)
-        if len(old) < LEAST_BEFORE or len(new) < LEAST_AFTER or not (np.isfinite(old).all() and np.isfinite(new).all()):
+        # What single precision cannot hold is no level to compare with.
+        old, new = old[np.isfinite(old)], new[np.isfinite(new)]
+        if len(old) < LEAST_BEFORE or len(new) < LEAST_AFTER:
             return None
         shift = self._by_the_clock(row, now) - self._by_the_clock(row, began - min(self._before, len(old) * self._resolution) / 2.0)
         expected = float(np.median(old)) + (shift if math.isfinite(shift) else 0.0)

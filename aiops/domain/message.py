@@ -34,6 +34,7 @@ class IncidentView:
     opened_at: float
     updated_at: float
     resolved_at: float | None = None
+    ended: str = ""
     dry_run: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     signals: tuple[str, ...] = ()

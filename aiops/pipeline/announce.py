@@ -96,6 +96,7 @@ def build_view(
         opened_at=incident.opened_at,
         updated_at=incident.updated_at,
         resolved_at=incident.resolved_at,
+        ended=incident.transitions[-1].reason if incident.transitions and not incident.active else "",
         dry_run=dry_run,
         labels=dict(incident.labels),
         signals=tuple(s.summary for s in shown),
@@ -217,10 +218,17 @@ def _essence(view: IncidentView | None) -> tuple[object, ...] | None:
     )
 
 
+ENDS: Mapping[str, str] = {
+    "RegimeChanged": ": it did not go back, and has lasted so long that it is taken as usual from now on",
+    "NoLongerSeen": ": it cannot be seen any more",
+}
+"""What is said of an incident that was resolved without a recovery."""
+
+
 def headline(view: IncidentView) -> str:
     """One plain line, also the notification text."""
     mark = "[dry-run] " if view.dry_run else ""
-    return f"{mark}{view.severity.value.upper()} {view.state}: {view.title}"
+    return f"{mark}{view.severity.value.upper()} {view.state}: {view.title}{ENDS.get(view.ended, '')}"
 
 
 def run_line(view: IncidentView) -> str:

@@ -10,8 +10,9 @@ from aiops.settings.fields import Calendar, Model, Share, Span
 
 
 class QuietTimeSettings(Calendar):
-    """Times that are unlike others and known to be: `rrule` (RFC 5545) with `duration`, or `from` with `until`; local times are those of `timezone`."""
+    """Times that are unlike others and known to be: `rrule` (RFC 5545) with `duration`, `from` with `until`, or `dates`; local times are those of `timezone`."""
 
+    dates: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     skip: tuple[Literal["result", "learning"], ...] = Field(default=("result", "learning"), min_length=1)
 

@@ -109,6 +109,7 @@ MEANINGS: Mapping[str, str] = {
     "quietTimes[].timezone": "name of the IANA list, such as `Europe/Berlin`",
     "quietTimes[].from": "begin of one that comes once, instead of `rrule`; local time, or with an offset",
     "quietTimes[].until": "its end, which is outside",
+    "quietTimes[].dates": "whole days, such as `2026-12-25`, of `timezone` instead of windows",
     "quietTimes[].rules": "for these rules, `*` may stand in a name; none: all",
     "quietTimes[].skip": "what is left out: the `result` (nothing fires, nothing clears), the `learning`, or both",
     "guards.freezes[].name": "for the reason of a refusal",

@@ -10,7 +10,7 @@ from typing import Any, cast
 from aiops.correlate.incident_flow import MAX_TRANSITIONS, Flow, FlowPolicy, absorb, acknowledge, mitigating, resolve, run_ended, tick
 from aiops.domain.execution import Execution
 from aiops.domain.incident import Incident, IncidentState
-from aiops.domain.signal import Severity, Signal, SignalState
+from aiops.domain.signal import Evidence, Severity, Signal, SignalState
 from tests.unit.correlate.signals import CHECKOUT, T0, cleared, signal
 
 POLICY = FlowPolicy(resolve_after=60.0, flap_window=900.0, max_flaps=2, flap_hold=600.0, max_signals=3)
@@ -266,3 +266,9 @@ def test_the_title_keeps_what_has_cleared() -> None:
     later = known(took(opened(signal("errors"), signal("latency")), [cleared("errors", 60)], 60))
     assert later.symptoms == ("latency",)
     assert sorted(later.title.rpartition(": ")[2].split(", ")) == ["errors", "latency"]
+
+
+def test_what_never_went_back_and_was_taken_as_usual_did_not_recover() -> None:
+    calm = known(took(opened(signal("errors")), [cleared("errors", 60, evidence=Evidence(note="RegimeChanged"))], 60))
+    done = known(tick(calm, T0 + 1000.0, POLICY))
+    assert (done.state, done.transitions[-1].reason) == (IncidentState.RESOLVED, "RegimeChanged")

@@ -10,10 +10,10 @@ from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.adapters.store import SqlStore, open_store
 from aiops.domain.errors import NotifyError
 from aiops.domain.incident import Incident, IncidentState
-from aiops.domain.message import Message, MessageKind
+from aiops.domain.message import IncidentView, Message, MessageKind
 from aiops.domain.signal import Severity, Signal, SignalKind, SignalState
 from aiops.domain.target import TargetRef
-from aiops.pipeline.announce import Announcer, Courier, Route, channel_for
+from aiops.pipeline.announce import Announcer, Courier, Route, channel_for, headline
 from aiops.ports.storage import Changes
 from aiops.ports.telemetry import NullTelemetry
 from tests.scenarios.stage import FlakyNotifier
@@ -191,3 +191,9 @@ def test_a_view_that_was_replaced_on_its_way_is_sent_too(post: Post) -> None:
     courier = Courier(post.store, Slow(), post.time, NullTelemetry())  # type: ignore[arg-type]
     courier.deliver_due()
     assert "text 9" in [m.text for m in post.store.messages_due(T + 1)]
+
+
+def test_an_incident_that_never_went_back_is_not_told_as_recovered() -> None:
+    view = IncidentView("inc", "a: unusual", Severity.WARNING, "resolved", "a", 0.0, 9.0, 9.0, ended="RegimeChanged", dry_run=False)
+    assert headline(view) == "WARNING resolved: a: unusual: it did not go back, and has lasted so long that it is taken as usual from now on"
+    assert headline(replace(view, ended="Recovered")) == "WARNING resolved: a: unusual"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from aiops.domain.rule import DetectorSpec, PromQuery, Rule
 from aiops.domain.series import SampleBatch
 from aiops.domain.signal import Severity
 from aiops.pipeline.quiet_times import quiet
+from aiops.remediate.freezes import FreezeError
 from aiops.settings import QuietTimeSettings
 from tests.scenarios.stage import RUNBOOK, START, Stage
 
@@ -61,6 +65,37 @@ def test_a_window_follows_the_clock_of_its_zone() -> None:
     assert [quiet([night], "r", at).learning for at in (before - 1.0, before, before + 2700.0)] == [False, True, False]
     assert quiet([night], "r", after + 3600.0).names == "n"
     assert not quiet([night], "r", before).result
+
+
+def local(*when: int) -> float:
+    return datetime(*when, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()  # type: ignore[misc,arg-type]
+
+
+@pytest.mark.parametrize(("day", "hours"), [((2026, 3, 29), 23), ((2026, 10, 25), 25), ((2026, 12, 25), 24)])
+def test_a_holiday_lasts_from_midnight_to_midnight_also_where_the_clocks_are_changed(day: tuple[int, int, int], hours: int) -> None:
+    holiday = quiet_time(QuietTimeSettings(name="h", dates=(date(*day).isoformat(),), timezone="Europe/Berlin", skip=("learning",)))
+    begin = local(*day)
+    assert [quiet([holiday], "r", at).learning for at in (begin - 1.0, begin, begin + hours * 3600.0 - 1.0, begin + hours * 3600.0)] == [False, True, True, False]
+    assert not quiet([holiday], "r", begin).result
+
+
+def test_in_autumn_a_window_comes_at_the_first_of_two_equal_hours_and_lasts_as_long_as_ever() -> None:
+    night = quiet_time(QuietTimeSettings(name="n", rrule="FREQ=DAILY;BYHOUR=2;BYMINUTE=30", duration=2700.0, timezone="Europe/Berlin", skip=("result",)))
+    first = local(2026, 10, 25, 2, 30)  # still summer time: 00:30 UTC
+    assert [quiet([night], "r", at).result for at in (first, first + 2699.0, first + 2700.0, first + 3600.0)] == [True, True, False, False]
+    # Before and after the change it is the same time on the wall.
+    for day in (24, 26):
+        assert [quiet([night], "r", local(2026, 10, day, 2, minute)).result for minute in (29, 30, 59)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [({"dates": ("25.12.2026",)}, "dates"), ({"dates": ("2026-12-25",), "rrule": "FREQ=DAILY"}, "dates"), ({"dates": ("2026-12-25",), "timezone": "Mars"}, "timezone")],
+)
+def test_what_is_wrong_with_dates_is_said(given: dict[str, Any], key: str) -> None:
+    with pytest.raises(FreezeError) as wrong:
+        quiet_time(QuietTimeSettings(name="h", **given))
+    assert wrong.value.key == key
 
 
 def test_what_is_not_learnt_is_judged_all_the_same() -> None:
