@@ -51,7 +51,7 @@ def words_of(command: Command, incident: Incident, history: Sequence[Signal], st
     able = [s for s in claims if s.detector in DAMPED]
     if not able:
         kinds = ", ".join(sorted({s.detector for s in claims}))
-        raise CommandError(f"nothing here is damped: {kinds} says what was set by people; change that, or silence it. Feedback is for {', '.join(sorted(DAMPED))}")
+        raise CommandError(f"nothing here is damped: {kinds} says what people set, or that a change lasts; change the rule, or silence it. Feedback is for {', '.join(sorted(DAMPED))}")
     return tuple(_word(command, incident, claim, _episode(claim, history), standing, now, days * DAY) for claim in sorted(able, key=lambda s: s.key))
 
 

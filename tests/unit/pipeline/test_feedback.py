@@ -174,7 +174,7 @@ def test_what_people_set_is_never_damped(tmp_path: Path) -> None:
     stage.load["checkout"] = 95.0
     stage.run(20.0)
     answer = stage.ask(CommandKind.NOT_AN_ANOMALY, stage.incidents[0].id)
-    assert (answer.accepted, "set by people" in answer.result) == (False, True)
+    assert (answer.accepted, "what people set" in answer.result) == (False, True)
     assert stage.incidents[0].state.value == "open"
 
 
