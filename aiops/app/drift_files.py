@@ -12,7 +12,7 @@ import numpy as np
 from aiops.adapters.tables import Column, Table, read_table
 from aiops.detect.feature_drift import Drifted, Judged, Levels, judge, overall
 from aiops.detect.population import CategoricalReference, Counted, Measured, NumericReference, measured
-from aiops.domain.errors import DefinitionError, Problem
+from aiops.domain.errors import DefinitionError, Problem, trimmed
 
 IDENTIFIER_SHARE = 0.5
 """A column of names of which more than this share are distinct identifies rows; it describes no population."""
@@ -33,6 +33,7 @@ def compare_files(reference: Path, current: Path, *, features: Sequence[str] = (
     """Every column that both files have, or those named. Raises DefinitionError (a file or a name that cannot be used), OSError."""
     before, now = read_table(reference), read_table(current)
     names = _chosen(before, now, features)
+    _same_types(before, now, [name for name in names if name in now.columns])
     counted: dict[str, Counted] = {}
     kinds: dict[str, str] = {}
     skipped: dict[str, str] = {}
@@ -62,10 +63,32 @@ def _chosen(before: Table, now: Table, features: Sequence[str]) -> list[str]:
     if unknown:
         allowed = ", ".join(before.columns)
         raise DefinitionError(tuple(Problem(before.path, 1, name, f"no such column; there are: {allowed}") for name in unknown))
+    if gone := [name for name in features if name not in now.columns]:
+        raise DefinitionError(tuple(Problem(now.path, 1, name, f"no such column; there are: {', '.join(now.columns)}") for name in gone))
     names = list(features) or list(before.columns)
     if not any(name in now.columns for name in names):
         raise DefinitionError((Problem(now.path, 1, "header", f"no column of the reference is here; it has: {', '.join(before.columns)}"),))
     return names
+
+
+def _same_types(before: Table, now: Table, names: Sequence[str]) -> None:
+    """Raises DefinitionError where the reference has numbers and the current file words: nothing can be said of such a column."""
+    wrong = []
+    for name in names:
+        old, held = before.columns[name].numbers, now.columns[name].names
+        if old is not None and np.isfinite(old).any() and held is not None:
+            place, value = next(((i, v) for i, v in enumerate(held) if v is not None and not _number(v)), (0, held[0]))
+            wrong.append(Problem(now.path, place + 2, name, f"{trimmed(str(value), 40)!r} is no number, as the reference has them; mend the file, or give --feature for other columns"))
+    if wrong:
+        raise DefinitionError(tuple(wrong))
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _no_feature(old: Column, new: Column) -> str:
@@ -80,11 +103,12 @@ def _no_feature(old: Column, new: Column) -> str:
 
 
 def _rises(values: Any) -> bool:
-    return len(values) >= 20 and bool(np.all(np.diff(values) > 0))
+    # Not by differences: two infinite neighbours have none.
+    return len(values) >= 20 and bool(np.all(values[1:] > values[:-1]))
 
 
 def _counted(old: Column, new: Column, bins: int) -> tuple[str, Counted]:
-    """A column that is numbers in one file and names in the other is compared as names."""
+    """Where the reference has names, numbers are names too."""
     if old.numbers is not None and new.numbers is not None:
         return "numeric", NumericReference(old.numbers, bins).counted(new.numbers)
     return "categorical", CategoricalReference(old.as_names()).counted(new.as_names())

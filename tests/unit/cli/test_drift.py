@@ -118,3 +118,57 @@ def test_a_missing_file_and_an_unknown_feature_are_named(tmp_path: Path) -> None
     unknown = drift("--reference", reference, "--current", reference, "--feature", "latencz")
     assert unknown.exit_code == 1
     assert "latencz: no such column; there are: timestamp, latency" in unknown.stderr
+
+
+def test_a_column_that_was_asked_for_and_is_gone_is_named(tmp_path: Path) -> None:
+    reference, current = table(1, 1000), table(2, 300)
+    del current["country"]
+    result = drift("--reference", csv(tmp_path / "a.csv", reference), "--current", csv(tmp_path / "b.csv", current), "--feature", "country")
+    assert result.exit_code == 1
+    assert "b.csv:1: country: no such column; there are: timestamp, latency, user" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_words_where_the_reference_has_numbers_are_one_error_with_the_row(tmp_path: Path, kind: str) -> None:
+    reference, current = table(1, 1000), table(2, 300)
+    current["latency"] = [str(v) for v in current["latency"]]
+    current["latency"][5] = "oops"
+    for name, columns in (("a", reference), ("b", current)):
+        if kind == "csv":
+            csv(tmp_path / f"{name}.csv", columns)
+        else:
+            parquet.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+    result = drift("--reference", tmp_path / f"a.{kind}", "--current", tmp_path / f"b.{kind}")
+    assert result.exit_code == 1
+    assert f"b.{kind}:7: latency: 'oops' is no number, as the reference has them" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+ODD: dict[str, tuple[str, list[Any], int]] = {
+    "empty bins": ("latency", [9.0] * 300, 4),
+    "ties as they were": ("tie", [0.0, 0.0, 0.0, 1.0, 2.0] * 60, 0),
+    "other ties": ("tie", [1.0, 2.0] * 150, 4),
+    "many missing": ("latency", [float("nan"), 0.0, -1.0, 1.0] * 75, 4),
+    "infinite": ("latency", [float("inf"), float("-inf")] * 150, 4),
+    "a new category": ("country", ["br", "de", "de", "fr"] * 75, 4),
+}
+
+
+@pytest.mark.parametrize("case", list(ODD))
+def test_what_is_odd_has_an_answer(tmp_path: Path, case: str) -> None:
+    feature, column, code = ODD[case]
+    reference = table(1, 1000) | {"tie": [float(v) for v in np.random.default_rng(4).choice([0.0, 0.0, 0.0, 1.0, 2.0], 1000)]}
+    current: dict[str, list[Any]] = table(2, 300) | {"tie": reference["tie"][:300], feature: column}
+    result = drift("--reference", csv(tmp_path / "a.csv", reference), "--current", csv(tmp_path / "b.csv", current), "--feature", feature)
+    assert result.exit_code == code, result.output
+
+
+def test_one_wild_value_is_no_drift_and_infinite_ones_in_the_reference_are_usual(tmp_path: Path) -> None:
+    reference, current = table(1, 1000), table(2, 300)
+    current["latency"][7] = 1e300
+    result = drift("--reference", csv(tmp_path / "a.csv", reference), "--current", csv(tmp_path / "b.csv", current), "--feature", "latency")
+    assert result.exit_code == 0, result.output
+    reference["latency"][::10] = [float("inf")] * 100
+    current["latency"][::10] = [float("inf")] * 30
+    result = drift("--reference", csv(tmp_path / "a.csv", reference), "--current", csv(tmp_path / "b.csv", current))
+    assert result.exit_code == 0, result.output
