@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from aiops.adapters.history import MemoryHistory
 from aiops.adapters.objects import CachedObjectSource
 from aiops.adapters.schedule_virtual import VirtualTime
 from aiops.correlate.grouping import group
@@ -20,13 +21,16 @@ from aiops.definitions.loader import Definitions, load_definitions
 from aiops.definitions.templates import render
 from aiops.detect.bank import RuleBank
 from aiops.domain.incident import Incident
-from aiops.domain.rule import LogQuery, ObjectQuery, PromQuery, Rule
+from aiops.domain.rule import CapacityQuery, LogQuery, ObjectQuery, PromQuery, Rule
 from aiops.domain.series import SampleBatch
 from aiops.domain.signal import Signal, SignalKind
 from aiops.domain.target import TargetRef
 from aiops.execution.actions.registry import SPECS
+from aiops.pipeline.capacity import Capacity
+from aiops.pipeline.gathering import Gathering
 from aiops.pipeline.poller import match_volume
 from aiops.pipeline.releases import Releases
+from aiops.ports.telemetry import NullTelemetry
 from aiops.remediate.facts import target_facts
 from aiops.remediate.matching import candidates
 from aiops.remediate.objects import gather
@@ -62,6 +66,7 @@ class Eye:
         self.view = self.world.cluster.view()
         self.releases = Releases({"default": self.view})
         self.objects = CachedObjectSource(self.view, self.world.time)
+        self.capacity = Capacity(Gathering(MemoryHistory(), self.world.time, NullTelemetry(), 400 * 86400.0))
         self.banks = {rule.name: RuleBank(rule) for rule in self.packs.rules}
         self.due = dict.fromkeys(self.banks, 0.0)
         self.inhibits = {rule.name: rule.inhibits for rule in self.packs.rules}
@@ -90,6 +95,8 @@ class Eye:
             volume = match_volume(batch.labels, self.world.metrics.instant(rule.volume_query, now)) if rule.volume_query else None
         elif isinstance(rule.query, LogQuery):
             batch = self.world.logs.counts(rule.query, now)
+        elif isinstance(rule.query, CapacityQuery):
+            batch = self.capacity.answer(rule, rule.query, self.world.metrics, now)
         else:
             assert isinstance(rule.query, ObjectQuery)
             batch = self.objects.values(rule.query, now)
