@@ -50,12 +50,12 @@ class Exhaustion:
             self._lines = {s: tuple(_words(subjects[s])) for s in names}
         soon = np.array([_lead(subjects[s]) if learn else math.nan for s in names], dtype=np.float64)
         use = np.array([subjects[s].get("use", math.nan) for s in names], dtype=np.float64)
-        measures = tuple(Measure("exhaustion_probability", p, labels_of[s]) for s, p in zip(names, soon.tolist(), strict=True) if not math.isnan(p))
+        measures = tuple(Measure("exhaustion_probability", p, labels_of[s]) for s, p in zip(names, soon.tolist(), strict=True) if math.isfinite(p))
         return Assessed([labels_of[s] for s in names], soon, self._scores(soon, use), measures)
 
     def _scores(self, soon: np.ndarray, use: np.ndarray) -> Scores:
         with np.errstate(invalid="ignore"):
-            ready = ~np.isnan(soon) & ~np.isnan(use)
+            ready = np.isfinite(soon) & (soon >= 0.0) & np.isfinite(use)
             still_to_come = (use >= self._gate) & (use < 1.0)
             breach = ready & (soon > self._allowed) & still_to_come
             recovered = ready & ((soon <= CALM * self._allowed) | ~still_to_come)

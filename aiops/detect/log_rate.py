@@ -48,7 +48,7 @@ class LogErrorRate:
     @property
     def bytes_each(self) -> int:
         """Memory of one series."""
-        return self._state.bytes_each
+        return self._state.bytes_each + self._recent.bytes_each
 
     def score_and_learn(self, rows: Rows, times: Floats, values: Floats, *, learn: bool = True) -> Scores:
         """As the contract says; `values` are counts."""

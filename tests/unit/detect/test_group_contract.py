@@ -10,9 +10,10 @@ import pytest
 
 from aiops.detect.burn_rate import BurnRate
 from aiops.detect.drift import Drift
+from aiops.detect.exhaustion import Exhaustion
 from aiops.detect.groups import Assessed, GroupDetector
 from aiops.detect.log_templates import LogTemplates
-from aiops.domain.rule import BurnAlert
+from aiops.domain.rule import EXHAUSTION_LABEL, BurnAlert
 from aiops.domain.series import SampleBatch, series_id
 from tests.unit.detect.groups import EVERY, T0, answer, gauges, histogram
 
@@ -43,6 +44,14 @@ def burn_rate() -> Made:
     return BurnRate(target=0.99, alerts=alerts), made
 
 
+def exhaustion() -> Made:
+    made = []
+    for i in range(POLLS):
+        said = {"lead 2d": 0.7 if i >= POLLS - FAULT else 0.02, "within 7d": 0.9, "use": 0.8, "p10": 9e4, "p50": 2e5, "p90": 3e5}
+        made.append(answer(T0 + EVERY * i, [({"node": "n", EXHAUSTION_LABEL: k}, v) for k, v in said.items()]))
+    return Exhaustion(), made
+
+
 def log_templates() -> Made:
     made = []
     for i in range(POLLS):
@@ -51,7 +60,7 @@ def log_templates() -> Made:
     return LogTemplates(), made
 
 
-MAKERS: dict[str, Callable[[], Made]] = {"log-templates": log_templates, "burn-rate": burn_rate, "drift-values": drift_of_values, "drift-histogram": drift_of_histogram}
+MAKERS: dict[str, Callable[[], Made]] = {"exhaustion": exhaustion, "log-templates": log_templates, "burn-rate": burn_rate, "drift-values": drift_of_values, "drift-histogram": drift_of_histogram}
 FIELDS = ("score", "expected", "lower", "upper", "ready", "breach", "critical", "recovered")
 
 
@@ -188,4 +197,4 @@ def test_an_empty_answer_is_no_error_and_what_is_forgotten_starts_fresh(make: Ca
     assert len(detector.assess(empty).labels) == 0
     detector.forget(sorted(known))
     later = [dataclasses.replace(b, at=b.at + 2e5) for b in batches[:3]]
-    assert isinstance(detector, BurnRate | LogTemplates) or not any(detector.assess(b).scores.ready.any() for b in later)
+    assert isinstance(detector, BurnRate | Exhaustion | LogTemplates) or not any(detector.assess(b).scores.ready.any() for b in later)

@@ -17,7 +17,7 @@ from aiops.detect.bank import RuleBank
 from aiops.detect.contract import Compares, Window
 from aiops.detect.findings import Finding
 from aiops.detect.registry import BUILDERS, GROUP_BUILDERS, build_detector, build_group
-from aiops.domain.rule import OBJECTIVE_LABEL, BurnAlert, DetectorSpec, LogQuery, MetricKind, PromQuery, Rule
+from aiops.domain.rule import EXHAUSTION_LABEL, OBJECTIVE_LABEL, BurnAlert, DetectorSpec, LogQuery, MetricKind, PromQuery, Rule
 from aiops.domain.series import Labels, SampleBatch
 from aiops.domain.signal import Severity, SignalState
 from tests.unit.detect import test_detector_contract, test_group_contract
@@ -60,6 +60,8 @@ def labels_of(name: str) -> tuple[Labels, ...]:
     if name == "burnRate":
         kinds = ("bad 1h", "total 1h", "bad 5m", "total 5m", "covered 1h", "bad 30d", "total 30d", "more")
         return tuple({"workload": "w", OBJECTIVE_LABEL: kind} for kind in kinds)
+    if name == "exhaustion":
+        return tuple({"node": "n", EXHAUSTION_LABEL: kind} for kind in ("lead 2d", "within 7d", "use", "p10", "p50", "p90", "model trend", "more"))
     if name == "logTemplates":
         return tuple({"aiops_line": f"user {i} logged in"} for i in range(8))
     return tuple({"workload": "w", "pod": f"p{i}"} for i in range(8))
