@@ -28,7 +28,7 @@ TICKS = 5
 FEATURES = 4
 TREES, HEIGHT, DEFAULT_HEIGHT = 10, 5, 8
 """Of river's half-space trees: as many trees as ours, and walks as long as ours are on average (six nodes); and river's own default."""
-KNOWN = 1000
+KNOWN = 2000
 """Samples known of each series before a tick of focus is measured."""
 
 
@@ -129,7 +129,7 @@ def river() -> dict[str, float]:
 
 
 def focus() -> dict[str, float]:
-    """Three views and the forest, on one thread: 5,000 series, 1,000 samples known of each."""
+    """Three views and the forest, on one thread: 5,000 series, 2,000 samples known of each, as many as the forest remembers."""
     from aiops.detect.focus import Focus
 
     start = memory("VmRSS")

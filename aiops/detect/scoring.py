@@ -25,6 +25,8 @@ class Profile(StrEnum):
     FOCUS = "focus"
 
 
+WORTH_COMPILING = 50_000
+"""Samples for which the compiled loops of `fleet`, which find the same, save more than the second that it takes to load them."""
 Tick = Callable[[float], None]
 """Called with the share that is done, 0..1."""
 
@@ -33,7 +35,9 @@ def score_series(
     times: Sequence[Floats], values: Sequence[Floats], tick: Tick = lambda _share: None, *, profile: Profile = Profile.FLEET
 ) -> list[Floats]:
     """`times` (Unix seconds) and `values` of n series, each pair of one shape (k,). Scores in 0..1 of the same shapes: an alarm an episode, 0 while it rests."""
-    detector, rest = Focus() if profile is Profile.FOCUS else Fleet(), Rest()
+    many = sum(len(v) for v in values) >= WORTH_COMPILING
+    detector = Focus() if profile is Profile.FOCUS else Fleet(compiled_from=1) if many else Fleet()
+    rest = Rest()
     scores = [np.zeros(len(v)) for v in values]
     # The longest first, so that those with a sample at step i are the first so many.
     order = sorted(range(len(values)), key=lambda i: -len(values[i]))
