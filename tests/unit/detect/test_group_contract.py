@@ -34,6 +34,13 @@ def drift_of_histogram() -> Made:
     return Drift(of="histogram", reference=1800.0, window=450.0, counter=True, reference_mode="pinned"), made
 
 
+def drift_of_buckets() -> Made:
+    rows = np.random.default_rng(4).multinomial(100, [0.5, 0.3, 0.2], POLLS)
+    rows[-FAULT:] = rows[-FAULT:, ::-1]
+    made = [answer(T0 + EVERY * i, [({"workload": "w", "took": k}, float(v)) for k, v in zip(("0", "50", "100"), line, strict=True)]) for i, line in enumerate(rows)]
+    return Drift(of="buckets", over=["took"], reference=1800.0, window=450.0), made
+
+
 def burn_rate() -> Made:
     alerts = (BurnAlert(3600.0, 300.0, 14.4, critical=True),)
     made = []
@@ -60,7 +67,7 @@ def log_templates() -> Made:
     return LogTemplates(), made
 
 
-MAKERS: dict[str, Callable[[], Made]] = {"exhaustion": exhaustion, "log-templates": log_templates, "burn-rate": burn_rate, "drift-values": drift_of_values, "drift-histogram": drift_of_histogram}
+MAKERS: dict[str, Callable[[], Made]] = {"exhaustion": exhaustion, "log-templates": log_templates, "burn-rate": burn_rate, "drift-values": drift_of_values, "drift-histogram": drift_of_histogram, "drift-buckets": drift_of_buckets}
 FIELDS = ("score", "expected", "lower", "upper", "ready", "breach", "critical", "recovered")
 
 
