@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops.adapters.long_table import read_long
-from aiops.forecast.fleet import Forecast, forecast
-from aiops.forecast.many import forecast_each
+from aiops.forecast.fleet import Forecast, forecast, forecast_each
 from benchmarks.decode import resident
 from benchmarks.forecast_peers import EVERY, PEERS, ask
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from aiops.adapters.long_table import Predicted, read_long, write_forecast
 from aiops.domain.errors import DefinitionError, Problem
-from aiops.forecast.fleet import forecast
+from aiops.forecast.fleet import forecast, forecast_each
 from aiops.forecast.grid import Grid, grid_of
-from aiops.forecast.many import forecast_each
 
 
 @dataclass(frozen=True, slots=True)

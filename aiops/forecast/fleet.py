@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from aiops.forecast.both_scales import GlobalModel, train_both
 from aiops.forecast.candidates import Shape
 from aiops.forecast.combination import Combined, combine, origins_of
 from aiops.forecast.intervals import half_width
+from aiops.forecast.many import each
 from aiops.forecast.seasons import WEEK, seasons_of
 
 LARGEST = 1e100
@@ -24,6 +26,10 @@ FLEET = 20
 """Series of one shape, at least, for a model of their own."""
 TRIED = 3
 """Origins at least for that."""
+SECONDS = 1e-3
+"""What a series by itself takes, about."""
+BATCH = 64
+"""Series by themselves that a process takes at once."""
 COMBINATION, BOOSTING = "combination", "boosting"
 
 
@@ -51,9 +57,11 @@ def forecast(
     scales = [max(1.0, float(np.abs(v).max()) / LARGEST) for v in fleet]
     scaled = [v / s for v, s in zip(fleet, scales, strict=True)]
     seasons = [(season, WEEK * season)] * len(fleet) if season else seasons_of(scaled)
-    alone = [combine(v, horizon, p) for v, p in zip(scaled, seasons, strict=True)]
-    widths = [half_width(each.errors, horizon, coverage) for each in alone]
-    means, models = [each.mean for each in alone], [COMBINATION] * len(fleet)
+    work = [(v, horizon, p) for v, p in zip(scaled, seasons, strict=True)]
+    # Those without the others are spread by `forecast_each`, if at all.
+    alone = each(combine, work, seconds=SECONDS, jobs=threads) if together else [combine(*one) for one in work]
+    widths = [half_width(one.errors, horizon, coverage) for one in alone]
+    means, models = [one.mean for one in alone], [COMBINATION] * len(fleet)
     for shape, members in _groups(scaled, alone, horizon).items() if together else ():
         found = _together([scaled[i] for i in members], shape, horizon, coverage, threads)
         if found is None:
@@ -61,16 +69,27 @@ def forecast(
         forecasts, factor = found
         for i, mean in zip(members, forecasts, strict=True):
             means[i], models[i], widths[i] = mean, BOOSTING, widths[i] * factor
-    return [_bounded(*each) for each in zip(scaled, means, widths, scales, models, strict=True)]
+    return [_bounded(*one) for one in zip(scaled, means, widths, scales, models, strict=True)]
+
+
+def forecast_each(fleet: Sequence[Floats], horizon: int, season: int | None = None, *, coverage: float = 0.9, jobs: int | None = None) -> list[Forecast]:
+    """As `forecast`, but each series by itself, spread as `many.each` does; seasons are agreed on within batches of `BATCH`."""
+    batches = [(fleet[i : i + BATCH], horizon, season, coverage) for i in range(0, len(fleet), BATCH)]
+    work = BATCH * (SECONDS + 2e-7 * max((len(v) for v in fleet), default=0))
+    return list(chain.from_iterable(each(_batch, batches, seconds=work, jobs=jobs)))
+
+
+def _batch(fleet: Sequence[Floats], horizon: int, season: int | None, coverage: float) -> list[Forecast]:
+    return forecast(fleet, horizon, season, coverage=coverage, together=False)
 
 
 def _groups(fleet: Sequence[Floats], alone: Sequence[Combined], horizon: int) -> dict[Shape, list[int]]:
     """Series that can share a model, by what all of them have in common."""
     found: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for i, (values, each) in enumerate(zip(fleet, alone, strict=True)):
+    for i, (values, one) in enumerate(zip(fleet, alone, strict=True)):
         # A model needs a season, and an origin held out besides those that it learns from; of a constant series there is nothing to learn.
-        if each.shape.short > 1 and each.errors.shape[1] == horizon and len(each.origins) > TRIED and values.min() < values.max():
-            found[each.shape.short, each.shape.long].append(i)
+        if one.shape.short > 1 and one.errors.shape[1] == horizon and len(one.origins) > TRIED and values.min() < values.max():
+            found[one.shape.short, one.shape.long].append(i)
     groups: dict[Shape, list[int]] = {}
     for (short, long), members in found.items():
         if len(members) >= FLEET:

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from itertools import chain, starmap
+from itertools import starmap
 from typing import Any, TypeVar
-
-from aiops.domain.series import Floats
-from aiops.forecast.fleet import Forecast, forecast
 
 Answer = TypeVar("Answer")
 PAYS = 1.5
 """Seconds of work, as estimated by the caller, from which on processes of our own are started."""
 DEFAULT = "LokyBackend"
-BATCH = 64
-"""Series that a process takes at once."""
 
 
 def each(do: Callable[..., Answer], arguments: Sequence[tuple[Any, ...]], *, seconds: float = 0.0, jobs: int | None = None) -> list[Answer]:
@@ -42,14 +37,3 @@ def each(do: Callable[..., Answer], arguments: Sequence[tuple[Any, ...]], *, sec
 
 def _all(do: Callable[..., Answer], part: Sequence[tuple[Any, ...]]) -> list[Answer]:
     return list(starmap(do, part))
-
-
-def forecast_each(fleet: Sequence[Floats], horizon: int, season: int | None = None, *, coverage: float = 0.9, jobs: int | None = None) -> list[Forecast]:
-    """As `fleet.forecast`, but each series by itself, spread as `each` does; seasons are agreed on within batches of `BATCH`."""
-    batches = [(fleet[i : i + BATCH], horizon, season, coverage) for i in range(0, len(fleet), BATCH)]
-    work = BATCH * (1e-3 + 2e-7 * max((len(v) for v in fleet), default=0))
-    return list(chain.from_iterable(each(_batch, batches, seconds=work, jobs=jobs)))
-
-
-def _batch(fleet: Sequence[Floats], horizon: int, season: int | None, coverage: float) -> list[Forecast]:
-    return forecast(fleet, horizon, season, coverage=coverage, together=False)

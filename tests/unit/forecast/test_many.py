@@ -8,8 +8,8 @@ import threading
 import joblib
 import numpy as np
 
-from aiops.forecast.fleet import forecast
-from aiops.forecast.many import BATCH, each, forecast_each
+from aiops.forecast.fleet import BATCH, forecast, forecast_each
+from aiops.forecast.many import each
 
 
 def test_answers_come_in_the_order_of_the_questions() -> None:
