@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -49,6 +50,14 @@ def _rate(value: Any) -> float:
     if not count.isdecimal() or not 1 <= int(count) <= 1000 or unit not in RATE_UNITS:
         raise ValueError(f"{value!r} is no rate: write a whole number and one of {', '.join(f'/{u}' for u in RATE_UNITS)}, for example 1/week")
     return RATE_UNITS[unit] / int(count)
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"no time zone {name!r}: write a name of the IANA list, for example UTC or Europe/Berlin") from error
+    return name
 
 
 def _expression(vocabulary: str) -> Callable[[str], str]:
@@ -95,6 +104,7 @@ Rate = Annotated[float, BeforeValidator(_rate), WithJsonSchema(_RATE_SCHEMA)]
 """Seconds between two events of that rate."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+TimeZone = Annotated[str, AfterValidator(_zone)]
 LabelName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]{0,62}$")]
 Labels = dict[LabelName, Annotated[str, Field(max_length=200)]]
 PromQL = Annotated[str, AfterValidator(_query), Field(min_length=1, description="PromQL; gives an instant vector or a scalar")]

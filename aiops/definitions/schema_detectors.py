@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from aiops.definitions.fields import Duration, LabelName, Model, Number, Positive, Rate, Share
+from aiops.definitions.fields import Duration, LabelName, Model, Number, Positive, Rate, Share, TimeZone
 from aiops.domain.rule import BurnAlert, DetectorSpec
 
 
@@ -61,6 +61,7 @@ class FleetModel(Model):
 
     type: Literal["fleet"]
     false_alarms: Rate | None = Field(default=None, description="how often a series may alarm without a fault; without it one level holds for all, as in `aiops score`")
+    timezone: TimeZone = Field(default="UTC", description="whose clocks say which hour of the day it is, for load that follows people through daylight saving time")
 
 
 class FocusModel(Model):
@@ -68,6 +69,7 @@ class FocusModel(Model):
 
     type: Literal["focus"]
     false_alarms: Rate | None = Field(default=None, description="as for `fleet`")
+    timezone: TimeZone = Field(default="UTC", description="as for `fleet`")
 
 
 class PeersModel(Model):

@@ -4,13 +4,14 @@ Views: departure from the mean of the same hour of a weekday or of a weekend day
 lies. Their mean is set against how far this series departs *usually* at its worst (the mean of the maxima of its past blocks), so that a restless series
 has to depart further than a calm one, and one level does for all. No distribution is assumed. 1.8 kB a series, a few dozen vector operations a batch.
 
-Hours are UTC. Sources: exponentially forgetting moments after Finch, "Incremental calculation of weighted mean and variance" (2009); block maxima as the
+Hours are UTC, or those of the clocks of a `zone`. Sources: exponentially forgetting moments after Finch, "Incremental calculation of weighted mean and variance" (2009); block maxima as the
 measure of the usual worst after Gumbel, "Statistics of Extremes" (1958). Neighbours: `contract`, `rest` (one alarm an episode, for recorded series; of live ones the alarms of `bank` make one).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import datetime, tzinfo
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from aiops.detect.views import Reasons
 from aiops.domain.rule import Direction
 from aiops.domain.series import Floats
 
+_QUARTER = 900.0
+"""Seconds; clocks are set on one."""
 READY = 30
 """Samples before it judges."""
 BUCKETS, BUCKET_READY = 48, 10
@@ -63,12 +66,14 @@ class Seen:
 
 
 class Fleet:
-    """See above. `direction`: which departures count; `compiled_from`: samples of a batch that are worth loading the compiled loops, which find the same."""
+    """See above. `direction`: which departures count; `compiled_from`: samples of a batch that are worth loading the compiled loops, which find the same;
+    `zone`: whose clocks say which hour it is, for load that follows people and their daylight saving time; None: UTC.
+    """
 
     reason = "UnlikeItself"
 
-    def __init__(self, *, direction: Direction = Direction.BOTH, compiled_from: int = COMPILED_FROM) -> None:
-        self._direction, self._compiled_from = direction, compiled_from
+    def __init__(self, *, direction: Direction = Direction.BOTH, compiled_from: int = COMPILED_FROM, zone: tzinfo | None = None) -> None:
+        self._direction, self._compiled_from, self._zone = direction, compiled_from, zone
         self._state = self._fresh()
 
     @staticmethod
@@ -151,7 +156,7 @@ class Fleet:
 
     def _look(self, rows: Rows, times: Floats, values: Floats) -> Seen:
         s = self._state
-        bucket, minute = _bucket(times), (times // 60.0).astype(np.int64)
+        bucket, minute = _bucket(times if self._zone is None else on_the_wall(times, self._zone)), (times // 60.0).astype(np.int64)
         if len(rows) >= self._compiled_from:
             return self._look_compiled(rows, values, bucket, minute)
         whole = s["variance"][rows]
@@ -286,6 +291,20 @@ class Fleet:
     def restore(self, data: bytes) -> None:
         """Raises ValueError if the bytes are damaged or of other parameters."""
         self._state, _ = restored(data, self._fresh())
+
+
+def on_the_wall(times: Floats, zone: tzinfo) -> Floats:
+    """Unix seconds as the clocks of `zone` show them. What no calendar reaches stays as it is."""
+    quarters, which = np.unique(times // _QUARTER, return_inverse=True)
+    return np.asarray(times + np.array([_offset(float(q) * _QUARTER, zone) for q in quarters])[which])
+
+
+def _offset(at: float, zone: tzinfo) -> float:
+    try:
+        offset = zone.utcoffset(datetime.fromtimestamp(at, zone))
+    except (OverflowError, ValueError, OSError):
+        offset = None
+    return offset.total_seconds() if offset is not None else 0.0
 
 
 def _bucket(times: Floats) -> Rows:

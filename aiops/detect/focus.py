@@ -10,6 +10,7 @@ About 8 kB a series, of which `fleet` has 1.7. Neighbours: `cut_forest`, `fleet`
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 
 import numpy as np
 
@@ -57,8 +58,8 @@ class Focus:
 
     reason = "Isolated"
 
-    def __init__(self, *, direction: Direction = Direction.BOTH, seed: int = SEED) -> None:
-        self._direction, self._seed = direction, seed
+    def __init__(self, *, direction: Direction = Direction.BOTH, seed: int = SEED, zone: tzinfo | None = None) -> None:
+        self._direction, self._seed, self._zone = direction, seed, zone
         self._fleet, self._forest, self._state = self._fresh()
 
     def _fresh(self) -> tuple[Fleet, CutForest, RowArrays]:
@@ -68,7 +69,7 @@ class Focus:
             worst_sum=Column(0.0), worst_count=Column(0.0),
         )
         forest = CutForest(len(FEATURES), trees=TREES, size=SIZE, memory=MEMORY, seed=self._seed)
-        return Fleet(direction=self._direction, compiled_from=1), forest, state  # The forest has loaded numba anyway.
+        return Fleet(direction=self._direction, compiled_from=1, zone=self._zone), forest, state  # The forest has loaded numba anyway.
 
     @property
     def bytes_each(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class LiveFleet:
     """`false_alarms`: seconds in which one false alarm a series is borne; None: `aiops score`'s own level, which holds for all series alike.
 
     `pooled`: a new series leans on the rule's other ones. `forest`: the views of `focus`, which has one more.
+    `timezone`: as `fleet.Fleet`'s zone, an IANA name. Raises ValueError if there is none of that name.
     """
 
     reason = "UnlikeItself"
@@ -46,13 +48,15 @@ class LiveFleet:
         forest: bool = False,
         direction: Direction = Direction.BOTH,
         kind: MetricKind = MetricKind.GAUGE,
+        timezone: str = "UTC",
     ) -> None:
-        self._direction, self._kind, self._period, self._pooled, self._forest = direction, kind, false_alarms, pooled, forest
+        self._direction, self._kind, self._period, self._pooled, self._forest, self._timezone = direction, kind, false_alarms, pooled, forest, timezone
         self._fill()
 
     def _fill(self) -> None:
         # Two models of one face; what one looks at only itself understands.
-        self._fleet: Any = Focus(direction=self._direction) if self._forest else Fleet(direction=self._direction)
+        zone = ZoneInfo(self._timezone) if self._timezone != "UTC" else None
+        self._fleet: Any = Focus(direction=self._direction, zone=zone) if self._forest else Fleet(direction=self._direction, zone=zone)
         self._calibration = Calibration(self._period, pooled=self._pooled) if self._period is not None else None
         self._regimes = Regimes()
         self._why: dict[int, tuple[Reasons, int]] = {}
@@ -151,14 +155,16 @@ class LiveFleet:
         parts = {"regimes": self._regimes.used(), "alarms": self._alarms.used(), **({"calibration": self._calibration.used()} if self._calibration else {})}
         arrays: dict[str, NDArray[Any]] = {f"{prefix}.{name}": array for prefix, columns in parts.items() for name, array in columns.items()}
         arrays["fleet"] = np.frombuffer(self._fleet.snapshot(), dtype=np.uint8)
-        return pack(arrays, {"detector": self.reason, "period": self._period})
+        return pack(arrays, {"detector": self.reason, "period": self._period, "timezone": self._timezone})
 
     def restore(self, data: bytes) -> None:
         """Raises ValueError if the bytes are damaged or of other parameters."""
         arrays, header = unpack(data)
-        if header.get("detector") != self.reason or header.get("period") != self._period or "fleet" not in arrays:
-            raise ValueError("snapshot is of another detector, or of another rate of false alarms")
-        new = LiveFleet(false_alarms=self._period, pooled=self._pooled, forest=self._forest, direction=self._direction, kind=self._kind)
+        if header.get("detector") != self.reason or header.get("period") != self._period or header.get("timezone", "UTC") != self._timezone or "fleet" not in arrays:
+            raise ValueError("snapshot is of another detector, of another rate of false alarms, or of other clocks")
+        new = LiveFleet(
+            false_alarms=self._period, pooled=self._pooled, forest=self._forest, direction=self._direction, kind=self._kind, timezone=self._timezone
+        )
         new._take(arrays)
         self._fleet, self._calibration, self._regimes, self._alarms = new._fleet, new._calibration, new._regimes, new._alarms
         self._why = {}

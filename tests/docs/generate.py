@@ -261,9 +261,12 @@ def _json_type(schema: Mapping[str, Any]) -> str:
 
 
 def _detector_default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
     if field.default is None or field.default_factory is not None:
         return ""
-    return f"`{format_duration(field.default)}`" if any(getattr(m, "func", None) is not None for m in field.metadata) else f"`{field.default}`"
+    lasts = isinstance(field.default, float)
+    return f"`{format_duration(field.default)}`" if lasts and any(getattr(m, "func", None) is not None for m in field.metadata) else f"`{field.default}`"
 
 
 def actions() -> str:

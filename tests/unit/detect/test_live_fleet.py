@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pytest
 
@@ -120,3 +123,33 @@ def test_a_snapshot_of_another_rate_is_refused() -> None:
     history(noise(20, 2), week)
     with pytest.raises(ValueError, match="another rate"):
         LiveFleet(false_alarms=86_400.0).restore(week.snapshot())
+
+
+def test_a_snapshot_of_other_clocks_is_refused() -> None:
+    here = LiveFleet(timezone="Europe/Berlin")
+    history(noise(20, 2), here)
+    with pytest.raises(ValueError, match="other clocks"):
+        LiveFleet().restore(here.snapshot())
+    LiveFleet(timezone="Europe/Berlin").restore(here.snapshot())
+
+
+def test_load_that_follows_the_clocks_on_the_wall_is_usual_on_the_day_they_are_set() -> None:
+    zone, series = ZoneInfo("Europe/Berlin"), np.arange(5)
+    times = np.arange(datetime(2026, 10, 12, tzinfo=zone).timestamp(), datetime(2026, 10, 26, tzinfo=zone).timestamp(), 900.0)
+    local = [datetime.fromtimestamp(t, zone) for t in times]
+    # A shop that opens at eight sharp; the clocks are set on the 25th, a Sunday.
+    open_, chance = np.array([8 <= t.hour < 20 for t in local]), np.random.default_rng(4)
+    values = np.where(open_, 100.0, 20.0)[:, None] + chance.normal(0.0, 2.0, (len(times), len(series)))
+    days = np.array([t.day for t in local])
+
+    def worst(timezone: str) -> tuple[float, float]:
+        """On the Sunday before, and on that day: the middle one of the series' greatest scores."""
+        detector = LiveFleet(timezone=timezone)
+        scores = np.array([detector.score_and_learn(series, np.full(len(series), t), v).score for t, v in zip(times, values, strict=True)])
+        before, then = (float(np.median(scores[days == day].max(axis=0))) for day in (18, 25))
+        return before, then
+
+    _, utc = worst("UTC")
+    before, wall = worst("Europe/Berlin")
+    assert utc > 2.0 * wall
+    assert wall < 1.2 * before < 1.0
