@@ -19,6 +19,7 @@ from aiops.domain.incident import Incident
 from aiops.domain.outcome import Outcome, Result, Verdict
 from aiops.domain.plan import Plan
 from aiops.domain.runbook import PERSON, Mode, Runbook
+from aiops.domain.signal import Severity
 from aiops.domain.target import TargetRef
 from aiops.execution.executor import Executor
 from aiops.pipeline.autonomy import Autonomy
@@ -35,6 +36,7 @@ from aiops.remediate.objects import ClusterObjects, gather
 from aiops.remediate.planner import Convert, make_plan
 
 SUGGESTED = "Suggested"
+_DAY = 86400.0
 BREATH = 5.0
 """Seconds after a run that found nothing to do, whatever the guards are set to: without them it would be made anew at the same instant, without end."""
 
@@ -174,7 +176,7 @@ class Decider:
         """Plan it and ask the guards; as `_try`."""
         p = self._parts
         before = [e for e in history if e.plan.runbook == runbook.name]
-        known = self._known(runbook, before, now)
+        known = self._known(runbook, before, incident, now)
         if known is not None:
             ends, reason, run = known
             return ends, [_word(incident, now, runbook.name, reason, run.id)], ()
@@ -195,7 +197,7 @@ class Decider:
         p.telemetry.count("plans", runbook=runbook.name, result="allowed")
         return True, [self._submit(plan, incident, now)], verdicts
 
-    def _known(self, runbook: Runbook, before: Sequence[Execution], now: float) -> tuple[bool, str, Execution] | None:
+    def _known(self, runbook: Runbook, before: Sequence[Execution], incident: Incident, now: float) -> tuple[bool, str, Execution] | None:
         """A run of this runbook for this incident that stands for all further ones: (no other runbook is to be tried, why, the run)."""
         if self._parts.simulated and before:
             return True, "AlreadySimulated", before[0]
@@ -203,6 +205,9 @@ class Decider:
         rejected = next((e for e in before if e.result is not None and e.result.reason == "Rejected"), None)
         if rejected is not None:
             return False, "Rejected", rejected
+        unanswered = [e for e in before if e.result is not None and e.result.reason == "ApprovalExpired"]
+        if unanswered and incident.severity is not Severity.CRITICAL and now < _asked_again(unanswered):
+            return False, "NobodyAnswered", max(unanswered, key=lambda e: e.updated_at)
         if runbook.mode is Mode.SUGGEST and any(e.plan.runbook_hash == runbook.hash for e in before):
             return False, "AlreadySuggested", before[0]
         if before and _found_nothing(before[0]) and now - before[0].updated_at < BREATH:
@@ -254,6 +259,13 @@ def _muted(incident: Incident) -> tuple[str, str] | None:
     if incident.inhibited_by:
         return "Inhibited", f"by {incident.inhibited_by}"
     return ("Held", incident.held) if incident.held else None
+
+
+def _asked_again(unanswered: Sequence[Execution]) -> float:
+    """When a person may be asked the same again: after as long as the question stood, twice as long each time, a day at most."""
+    last = max(unanswered, key=lambda e: e.updated_at)
+    stood = last.updated_at - last.created_at
+    return last.updated_at + min(stood * 2.0 ** min(len(unanswered) - 1, 10), _DAY)
 
 
 def _found_nothing(run: Execution) -> bool:

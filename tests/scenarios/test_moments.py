@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -294,6 +295,21 @@ def test_an_approval_that_nobody_gives_lapses_and_nothing_is_done(tmp_path: Path
     done = stage.run_of(run.id)
     assert (done.state.value, done.result and done.result.reason) == ("done", "ApprovalExpired")
     assert not stage.ask(CommandKind.APPROVE, run.id).accepted
+    assert stage.writes() == []
+
+
+def test_who_does_not_answer_is_asked_less_and_less_often(tmp_path: Path) -> None:
+    settings = {"incidents": IncidentSettings(approval_expires=60.0)}
+    stage = Stage(tmp_path, runbooks=(RUNBOOK.replace("mode: auto", "mode: approve"),), settings=settings).run(120)
+    stage.load["checkout"] = 95.0
+    stage.until("awaiting-approval")
+    stage.run(1800)
+    asked = sorted(r.created_at for r in stage.runs)
+    pauses = [later - earlier - 60.0 for earlier, later in itertools.pairwise(asked)]
+    assert len(asked) >= 3, stage.told()
+    for i, pause in enumerate(pauses):
+        assert pause >= 60.0 * 2**i, pauses
+    assert "NobodyAnswered" in stage.reasons()
     assert stage.writes() == []
 
 
