@@ -12,6 +12,7 @@ import argparse
 import os
 import platform
 import resource
+import shutil
 from pathlib import Path
 
 from benchmarks import calibration, detection_drift, detection_quality, detection_speed, nezha
@@ -42,6 +43,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(SECTIONS), help="these sections, printed and not written")
     parser.add_argument("--small", action="store_true", help="only show that it runs; nothing is written")
     given = parser.parse_args()
+    if missing := [each for each in (given.peers or "").split(",") if each and not shutil.which(each)]:
+        parser.error(f"--peers: {missing[0]} is no program")
     report, context = Report(), Context(data=given.data, peers=given.peers, rounds=1 if given.small else given.rounds, small=given.small)
     report.paragraph("# Detection in figures")
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())

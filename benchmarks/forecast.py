@@ -10,6 +10,7 @@ accuracy on real series. sMAPE is the mean of 200 · |y - f| / (|y| + |f|); MASE
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -111,6 +112,8 @@ def main() -> None:
     options.add_argument("--large", type=int, default=10_000)
     options.add_argument("--peers", help="a Python interpreter that has statsforecast and prophet")
     given = options.parse_args()
+    if given.peers and not shutil.which(given.peers):
+        options.error(f"--peers: {given.peers} is no program")
     todo = cases(given.data)
     print(f"{len(todo)} series, {HORIZON} hours ahead\n\n| model | sMAPE | MASE | in the 90 % interval | MSIS | CPU ms a series |\n| --- | --- | --- | --- | --- | --- |")
     line("predict_linear over 24 h", todo, lambda past: [predict_linear(each) for each in past])
