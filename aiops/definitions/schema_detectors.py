@@ -61,7 +61,7 @@ class FleetModel(Model):
 
     type: Literal["fleet"]
     false_alarms: Rate | None = Field(default=None, description="how often a series may alarm without a fault; without it one level holds for all, as in `aiops score`")
-    timezone: TimeZone = Field(default="UTC", description="whose clocks say which hour of the day it is, for load that follows people through daylight saving time")
+    timezone: TimeZone | None = Field(default=None, description="whose clocks say which hour of the day it is, for load that follows people through daylight saving time; without it UTC")
 
 
 class FocusModel(Model):
@@ -69,7 +69,7 @@ class FocusModel(Model):
 
     type: Literal["focus"]
     false_alarms: Rate | None = Field(default=None, description="as for `fleet`")
-    timezone: TimeZone = Field(default="UTC", description="as for `fleet`")
+    timezone: TimeZone | None = Field(default=None, description="as for `fleet`")
 
 
 class PeersModel(Model):
