@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from aiops.adapters.snapshots import sync_folder
 from aiops.domain.errors import StoreError
 from aiops.domain.series import SeriesRange, label_key
 from aiops.ports.history import Track
@@ -186,7 +187,7 @@ class ParquetHistory:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             _save(fresh, series, {_THROUGH: repr(through).encode(), _QUERY: track.query.encode(), _VERSION: b"1"})
             fresh.replace(path)
-            _sync(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             fresh.unlink(missing_ok=True)
             raise StoreError(f"history: {path} could not be written: {error}") from error
@@ -217,12 +218,3 @@ def _save(path: Path, series: Sequence[SeriesRange], metadata: dict[bytes, bytes
         parquet.write_table(pa.table(columns).replace_schema_metadata(metadata), file, compression="zstd")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Without this, a rename may be lost when the machine stops."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

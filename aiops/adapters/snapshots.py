@@ -51,7 +51,7 @@ class FileSnapshots:
             try:
                 _write(fresh, _HEADER.pack(_MAGIC, _VERSION, len(data), hashlib.sha256(data).digest()), data)
                 fresh.replace(path)
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
             except OSError as error:
                 with suppress(OSError):
                     fresh.unlink(missing_ok=True)
@@ -109,7 +109,7 @@ def _write(path: Path, *parts: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Without this, a rename may be lost when the machine stops."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -14,10 +14,10 @@ from pydantic_settings import SettingsError
 from aiops.definitions.problems import suggestion, validate
 from aiops.definitions.yaml_tree import Document, dotted, read_documents
 from aiops.domain.errors import DefinitionError, Problem
+from aiops.domain.timezone import zone_of
 from aiops.pipeline.quiet_times import QuietTime
 from aiops.remediate.freezes import Freeze, FreezeError, make
 from aiops.remediate.guardrails import GUARDS
-from aiops.remediate.recurrence import zone_of
 from aiops.settings import FreezeSettings, QuietTimeSettings, Settings
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -17,6 +16,7 @@ from aiops.definitions.cel import compile_expression
 from aiops.definitions.promql import check_promql
 from aiops.definitions.templates import check_template, sample_of
 from aiops.domain.duration import parse_duration
+from aiops.domain.timezone import zone_of
 
 API_VERSION = "aiops/v1"
 
@@ -53,10 +53,7 @@ def _rate(value: Any) -> float:
 
 
 def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"no time zone {name!r}: write a name of the IANA list, for example UTC or Europe/Berlin") from error
+    zone_of(name)
     return name
 
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aiops.detect.arrays import nan, pack, unpack
+from aiops.detect.arrays import nan
 from aiops.detect.contract import MAX_SCORE, Scores
 from aiops.detect.groups import Assessed, Measure
+from aiops.detect.worded import Worded
 from aiops.domain.duration import format_duration
 from aiops.domain.rule import COVERED, OBJECTIVE_LABEL, BurnAlert
 from aiops.domain.series import SampleBatch, series_id
@@ -42,9 +43,10 @@ class _Burn:
         return self.counts and self.long > self.alert.rate and self.short > self.alert.rate
 
 
-class BurnRate:
+class BurnRate(Worded):
     """`target`: the share of good events, 0..1. `period`: seconds in which `1 - target` may fail. `minimum_events`, `coverage` (0..1): of a long window, to count."""
 
+    name = "burnRate"
     reason = "BudgetBurning"
 
     def __init__(self, *, target: float, alerts: Sequence[BurnAlert], period: float = 30 * 86400.0, minimum_events: float = 100.0, coverage: float = 0.5) -> None:
@@ -52,7 +54,7 @@ class BurnRate:
             raise ValueError(f"burnRate: target ({target:g}) must lie between 0 and 1, and there must be alerts")
         self._budget, self._alerts, self._period = 1.0 - target, tuple(alerts), period
         self._minimum, self._coverage = minimum_events, coverage
-        self._lines: dict[str, tuple[str, ...]] = {}
+        super().__init__()
 
     def assess(self, batch: SampleBatch, *, learn: bool = True) -> Assessed:
         """As the contract says. An answer that is known to be incomplete says nothing: half of the failures, or of the successes, may be missing."""
@@ -95,29 +97,6 @@ class BurnRate:
         period = format_duration(self._period)
         total = seen.get(f"total {period}", 0.0)
         return 1.0 - self._rate(seen.get(f"bad {period}", 0.0), total) if total > 0.0 else math.nan
-
-    def lines(self, subject: str) -> tuple[str, ...]:
-        """The budget left, and each alert's burn rates."""
-        return self._lines.get(subject, ())
-
-    def forget(self, subjects: Sequence[str]) -> None:
-        """These are gone."""
-        for subject in subjects:
-            self._lines.pop(subject, None)
-
-    def snapshot(self) -> bytes:
-        """Only words: every answer is judged by itself."""
-        return pack({}, {"detector": "burnRate", "lines": {s: list(lines) for s, lines in self._lines.items()}})
-
-    def restore(self, data: bytes) -> None:
-        """As the contract says."""
-        _, header = unpack(data)
-        try:
-            if header["detector"] != "burnRate":
-                raise ValueError("snapshot is of another detector")
-            self._lines = {str(s): tuple(map(str, lines)) for s, lines in header["lines"].items()}
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"snapshot is damaged: {error}") from error
 
 
 def _worst(burns: Sequence[_Burn]) -> list[_Burn]:

@@ -7,13 +7,14 @@ rule about the level itself has it. Neighbour: `groups` is the contract.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from aiops.detect.arrays import nan, pack, unpack
+from aiops.detect.arrays import nan
 from aiops.detect.contract import MAX_SCORE, Scores
 from aiops.detect.groups import Assessed, Measure
+from aiops.detect.worded import Worded
 from aiops.domain.duration import format_duration
 from aiops.domain.rule import EXHAUSTION_LABEL
 from aiops.domain.series import SampleBatch, series_id
@@ -22,18 +23,20 @@ CALM = 0.5
 """Share of the allowed probability at which a claim ends."""
 
 
-class Exhaustion:
+class Exhaustion(Worded):
     """`probability`: of meeting the limit within the lead time, that is allowed; `critical`: from which on it is critical. `gate`: share of the limit in use, at least.
 
     With `stays` the opposite is claimed: that the limit will not be met within the lead time, but for that probability, while less than `gate` of it is in use.
     """
+
+    name = "exhaustion"
 
     def __init__(self, *, probability: float = 0.1, critical: float = 0.5, gate: float = 0.5, stays: bool = False) -> None:
         if not 0.0 < probability <= critical <= 1.0 or not 0.0 <= gate < 1.0:
             raise ValueError(f"exhaustion: 0 < probability ({probability:g}) <= critical ({critical:g}) <= 1 and 0 <= gate ({gate:g}) < 1 must hold")
         self._allowed, self._critical, self._gate, self._stays = probability, critical, gate, stays
         self.reason = "StaysFree" if stays else "RunsOut"
-        self._lines: dict[str, tuple[str, ...]] = {}
+        super().__init__()
 
     def assess(self, batch: SampleBatch, *, learn: bool = True) -> Assessed:
         """As the contract says; an incomplete answer says nothing."""
@@ -69,29 +72,6 @@ class Exhaustion:
         return Scores(
             score=score, expected=nan(size), lower=nan(size), upper=nan(size), ready=ready, breach=breach, critical=critical, recovered=recovered,
         )  # fmt: skip
-
-    def lines(self, subject: str) -> tuple[str, ...]:
-        """When, how likely, how full, and by which model."""
-        return self._lines.get(subject, ())
-
-    def forget(self, subjects: Sequence[str]) -> None:
-        """These are gone."""
-        for subject in subjects:
-            self._lines.pop(subject, None)
-
-    def snapshot(self) -> bytes:
-        """Only words: every answer is judged by itself."""
-        return pack({}, {"detector": "exhaustion", "lines": {s: list(lines) for s, lines in self._lines.items()}})
-
-    def restore(self, data: bytes) -> None:
-        """As the contract says."""
-        _, header = unpack(data)
-        try:
-            if header["detector"] != "exhaustion":
-                raise ValueError("snapshot is of another detector")
-            self._lines = {str(s): tuple(map(str, lines)) for s, lines in header["lines"].items()}
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"snapshot is damaged: {error}") from error
 
 
 def _lead(said: Mapping[str, float]) -> float:

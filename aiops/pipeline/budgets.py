@@ -18,6 +18,7 @@ from aiops.domain.series import series_id
 from aiops.domain.signal import Evidence, Severity, Signal, SignalKind, SignalState
 from aiops.domain.target import TargetRef, valid_name
 from aiops.pipeline.board import Board
+from aiops.pipeline.leftovers import expired
 from aiops.ports.clock import Clock
 from aiops.ports.telemetry import Telemetry
 
@@ -77,7 +78,7 @@ def claims(judged: Judged, standing: Iterable[Signal], now: float) -> Iterable[S
         elif old is not None:
             yield replace(signal, id=make_id("sig", signal.key, "cleared", now), state=SignalState.CLEARED)
     for old in before.values():
-        yield replace(old, id=make_id("sig", old.key, "expired", now), state=SignalState.EXPIRED, at=now)
+        yield expired(old, now)
 
 
 def claim(state: BudgetState, seen: Outlook, now: float) -> Signal:

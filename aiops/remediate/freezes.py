@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from aiops.remediate.recurrence import LONGEST, Recurrence, problem, zone_of
+from aiops.domain.timezone import zone_of
+from aiops.remediate.recurrence import LONGEST, Recurrence, problem
 
 
 class FreezeError(ValueError):

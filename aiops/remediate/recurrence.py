@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
+
+from aiops.domain.timezone import zone_of
 
 DAY = 86400.0
 LONGEST = 31 * DAY
@@ -57,14 +58,6 @@ class Recurrence:
     def until(self, now: float) -> float | None:
         """If a window is open now: when the last of those that are ends (Unix seconds; the end is outside)."""
         return max((end for begin, end in self.windows(now) if begin <= now < end), default=None)
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """The time zone. Raises ValueError saying what is allowed."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"no time zone {name!r}: write a name of the IANA list, for example UTC or Europe/Berlin") from error
 
 
 def parts(rule: str) -> dict[str, str]:
